@@ -1,0 +1,107 @@
+// A matrix as a grid of coloured numbers: cells can be picked (mouse, arrow keys) or edited.
+// Data: texts [[string]], colours [[css colour]], inks [[css colour]], selected [row, column] | null,
+// marked [[row, column]], faded [[row, column]], mode "view" | "pick" | "edit", label, cell_px, revision.
+// Answers by the trigger "pick": {row, column}, or "edit": {row, column, text}.
+
+function same(a, b) { return a && b && a[0] === b[0] && a[1] === b[1]; }
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const table = parentElement.querySelector("table");
+  if (!table || !data) return;
+  const rows = data.texts.length;
+  const columns = rows ? data.texts[0].length : 0;
+  const key = (row, column) => row * columns + column;
+  const marked = new Set(data.marked.map(([row, column]) => key(row, column)));
+  const faded = new Set(data.faded.map(([row, column]) => key(row, column)));
+  table.setAttribute("aria-label", data.label);
+  table.setAttribute("role", "grid");
+  table.className = data.mode;
+  table.style.setProperty("--cell", data.cell_px + "px");
+  table.style.setProperty("--letter", Math.max(8, Math.min(15, data.cell_px * 0.34)) + "px");
+
+  const shape = `${rows}x${columns}:${data.mode}`;
+  if (table.dataset.shape !== shape) {
+    const body = document.createElement("tbody");
+    for (let row = 0; row < rows; row++) {
+      const line = document.createElement("tr");
+      for (let column = 0; column < columns; column++) {
+        const cell = document.createElement("td");
+        cell.setAttribute("role", "gridcell");
+        cell.dataset.row = row;
+        cell.dataset.column = column;
+        if (data.mode === "edit") {
+          const field = document.createElement("input");
+          field.type = "text";
+          field.inputMode = "decimal";
+          field.spellcheck = false;
+          field.setAttribute("aria-label", `${data.label}, row ${row}, column ${column}`);
+          cell.appendChild(field);
+        }
+        line.appendChild(cell);
+      }
+      body.appendChild(line);
+    }
+    table.replaceChildren(body);
+    table.dataset.shape = shape;
+  }
+
+  const cells = table.querySelectorAll("td");
+  cells.forEach((cell) => {
+    const row = Number(cell.dataset.row);
+    const column = Number(cell.dataset.column);
+    const text = data.texts[row][column];
+    cell.style.background = data.colours[row][column];
+    cell.style.color = data.inks[row][column];
+    cell.classList.toggle("selected", same(data.selected, [row, column]));
+    cell.classList.toggle("marked", marked.has(key(row, column)));
+    cell.classList.toggle("faded", faded.has(key(row, column)));
+    const field = cell.querySelector("input");
+    if (field) {
+      // What the person is typing is not overwritten by an answer that comes late.
+      const root = field.getRootNode();
+      if (root.activeElement !== field || field.dataset.sent === field.value) field.value = text;
+      const send = () => {
+        if (field.value.trim() === data.texts[row][column] || field.dataset.sent === field.value) return;
+        field.dataset.sent = field.value;
+        setTriggerValue("edit", { row, column, text: field.value.slice(0, 24) });
+      };
+      field.onfocus = () => { field.dataset.sent = ""; field.select(); };
+      field.onblur = send;
+      field.onkeydown = (event) => {
+        const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], Enter: [1, 0] };
+        const move = moves[event.key];
+        if (!move) return;
+        event.preventDefault();
+        const next = cells[key((row + move[0] + rows) % rows, column)]?.querySelector("input");
+        if (next && next !== field) next.focus(); else send();
+      };
+    } else {
+      cell.textContent = text;
+      cell.title = `row ${row}, column ${column}: ${text}`;
+    }
+  });
+
+  const pick = (row, column) => setTriggerValue("pick", { row, column });
+  if (data.mode === "pick") {
+    table.tabIndex = 0;
+    table.onclick = (event) => {
+      const cell = event.target.closest("td");
+      if (cell) pick(Number(cell.dataset.row), Number(cell.dataset.column));
+    };
+    table.onkeydown = (event) => {
+      const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+      const move = moves[event.key];
+      if (!move) return;
+      event.preventDefault();
+      const from = data.selected || [0, 0];
+      const row = Math.min(Math.max(from[0] + move[0], 0), rows - 1);
+      const column = Math.min(Math.max(from[1] + move[1], 0), columns - 1);
+      pick(row, column);
+    };
+  } else {
+    table.onclick = null;
+    table.onkeydown = null;
+    table.removeAttribute("tabindex");
+  }
+}

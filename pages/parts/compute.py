@@ -1,0 +1,82 @@
+"""The pages' way to the compute engine: one engine a server, warmed up in the background, and the device chip."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from core.runtime.engine import Engine, EngineError, get_engine
+
+# The first page is drawn before a worker starts to load TensorFlow: both cores are the visitor's until then.
+WARM_UP_DELAY_S = 1.5
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The server's one compute engine."""
+    return get_engine()
+
+
+@st.cache_resource(show_spinner=False)
+def _warm_up_once() -> bool:
+    timer = threading.Timer(WARM_UP_DELAY_S, engine().warm_up)
+    timer.daemon = True
+    timer.start()
+    return True
+
+
+def warm_up_soon() -> None:
+    """Start the worker that answers short calls, once a server, shortly after the first page was drawn."""
+    _warm_up_once()
+
+
+def compute(task: Callable[..., Any], *args: Any, timeout_s: float = 30.0, **kwargs: Any) -> Any:
+    """Call a task in a worker and wait for its result; on failure say why on the page and stop there.
+
+    The result is None when the engine could not answer; the page goes on without it.
+    """
+    try:
+        return engine().call(task, *args, timeout_s=timeout_s, **kwargs)
+    except EngineError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def owner() -> str:
+    """Whose jobs these are: the signed-in user's, or, without sign-in, the machine's."""
+    if st.user.get("is_logged_in", False):
+        return f"user:{st.user.get('email') or st.user.get('sub')}"
+    return "local"
+
+
+def device_chip() -> None:
+    """Say which device computes: a chip that fills in when the worker has started."""
+    if engine().describe().device is None:
+        _waiting_chip()
+    else:
+        _chip()
+
+
+@st.fragment(run_every=2.0)
+def _waiting_chip() -> None:
+    if engine().describe().device is not None:
+        st.rerun()
+    _chip()
+
+
+def _chip() -> None:
+    info = engine().describe()
+    if info.device is None:
+        st.badge("Compute is starting", icon=":material/hourglass_top:", color="gray")
+        return
+    device = info.device
+    st.badge(device.label, icon=":material/memory:", color="green" if device.kind == "GPU" else "blue")
+    with st.popover("Device", icon=":material/info:", type="tertiary"):
+        st.markdown(
+            f"**{device.name}**  \n"
+            f"{device.cpu_cores} CPU cores · {device.count} {device.kind}{'s' if device.count > 1 else ''}  \n"
+            f"TensorFlow {device.tensorflow_version} · Keras {device.keras_version}  \n"
+            f"GPU memory growth: {'on' if device.memory_growth else 'not needed on a CPU'}  \n"
+            f"Engine: {info.kind}, {info.workers} worker{'s' if info.workers != 1 else ''}"
+        )

@@ -1,0 +1,120 @@
+"""The table of pages: which there are, in which chapter, and what each is about.
+
+A page is one entry here and one file `pages/<stem>.py`; its stem is its address. Navigation, the home page's
+cards and every page's header are drawn from this table, so that nothing is listed that does not work.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One page: its file stem, where it stands, and its topic in two sentences."""
+
+    stem: str
+    title: str
+    chapter: str
+    icon: str
+    topic: str
+    paper: str = ""
+    paper_url: str = ""
+
+
+HOME = Route(
+    stem="home",
+    title="CNN Workbench",
+    chapter="",
+    icon=":material/home:",
+    topic="See, use and train convolutional networks on images of your own. "
+    "Everything is computed on this machine when you ask for it.",
+)
+
+FOUNDATIONS = "1 Foundations"
+
+ROUTES: tuple[Route, ...] = (
+    HOME,
+    Route(
+        stem="convolution_playground",
+        title="Convolution playground",
+        chapter=FOUNDATIONS,
+        icon=":material/grid_on:",
+        topic="A filter slides over an image; each output number is the sum of the products under it. "
+        "Choose an image and a filter, and click any output pixel to see its window.",
+        paper="Dumoulin & Visin 2016, A guide to convolution arithmetic for deep learning",
+        paper_url="https://arxiv.org/abs/1603.07285",
+    ),
+    Route(
+        stem="pooling",
+        title="Pooling",
+        chapter=FOUNDATIONS,
+        icon=":material/compress:",
+        topic="A pooling layer keeps one number of each window, its maximum or its average, and learns nothing. "
+        "See where each maximum came from, and measure what a shift of the input does to the result.",
+        paper="LeCun et al. 1998, Gradient-based learning applied to document recognition",
+        paper_url="https://doi.org/10.1109/5.726791",
+    ),
+    Route(
+        stem="shapes_and_parameters",
+        title="Shapes and parameters",
+        chapter=FOUNDATIONS,
+        icon=":material/stacks:",
+        topic="Stack layers in a table and read the shape, size and parameters of every activation. "
+        "A stack that cannot be built is told where it breaks, and why.",
+        paper="LeCun et al. 1998, Gradient-based learning applied to document recognition",
+        paper_url="https://doi.org/10.1109/5.726791",
+    ),
+    Route(
+        stem="why_convolutions",
+        title="Why convolutions",
+        chapter=FOUNDATIONS,
+        icon=":material/hub:",
+        topic="A convolution shares its few weights over the whole image and connects each output to a few inputs only. "
+        "Compare it with a fully connected layer of the same shapes: in parameters, connections and under a shift.",
+        paper="LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition",
+        paper_url="https://doi.org/10.1162/neco.1989.1.4.541",
+    ),
+)
+
+
+@cache
+def route(stem: str) -> Route:
+    """The entry of a page by its file stem."""
+    for entry in ROUTES:
+        if entry.stem == stem:
+            return entry
+    raise KeyError(f"No page is called {stem!r}; pages are {', '.join(entry.stem for entry in ROUTES)}")
+
+
+def page_file(entry: Route) -> Path:
+    """Where the page's script stands."""
+    return PROJECT_FOLDER / "pages" / f"{entry.stem}.py"
+
+
+def available_routes() -> tuple[Route, ...]:
+    """The entries whose script is there."""
+    return tuple(entry for entry in ROUTES if page_file(entry).is_file())
+
+
+def page(entry: Route) -> "st.Page":
+    """The Streamlit page of an entry, for navigation and links."""
+    return st.Page(
+        page_file(entry),
+        title="Home" if entry is HOME else entry.title,
+        icon=entry.icon,
+        url_path=None if entry is HOME else entry.stem,
+        default=entry is HOME,
+    )
+
+
+def navigation_by_chapter() -> dict[str, list["st.Page"]]:
+    """What `st.navigation` takes: pages in their chapters, in the table's order."""
+    chapters: dict[str, list[st.Page]] = {}
+    for entry in available_routes():
+        chapters.setdefault(entry.chapter, []).append(page(entry))
+    return chapters

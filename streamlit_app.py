@@ -1,0 +1,22 @@
+"""The entry point: routes the pages by chapter and shows which device computes. Nothing heavy is imported here."""
+
+import streamlit as st
+
+from pages.parts.compute import device_chip, warm_up_soon
+from pages.parts.header import mark_entered
+from pages.parts.routes import PROJECT_FOLDER, navigation_by_chapter
+
+st.set_page_config(
+    page_title="CNN Workbench",
+    page_icon=str(PROJECT_FOLDER / "assets" / "logo.svg"),
+    layout="wide",
+    initial_sidebar_state=250,
+    menu_items={"About": "See, use and train convolutional networks on images of your own."},
+)
+mark_entered()
+st.logo(str(PROJECT_FOLDER / "assets" / "logo_wide.svg"), icon_image=str(PROJECT_FOLDER / "assets" / "logo.svg"))
+current_page = st.navigation(navigation_by_chapter(), position="sidebar", expanded=True)
+with st.sidebar:
+    device_chip()
+current_page.run()
+warm_up_soon()
