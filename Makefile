@@ -3,7 +3,9 @@
 # make bench  measurements, as ratios taken in one run
 # make slow   the tests that take minutes
 
-PYTHON ?= python3
+# TensorFlow 2.21 is built for Python 3.11 to 3.13: the first of these that is found.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,8 +34,7 @@ slow: $(VENV)/.installed-requirements-dev.txt
 
 # The stamp is newer than the requirements it was made from: a second start installs nothing.
 $(VENV)/.installed-%: % requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make run PYTHON=python3.12"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Name one: make run PYTHON=/path/to/python3.13"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

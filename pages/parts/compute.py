@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.runtime.devices import device_line
 from core.runtime.engine import Engine, EngineError, get_engine
 
 # The first page is drawn before a worker starts to load TensorFlow: both cores are the visitor's until then.
@@ -52,7 +53,7 @@ def owner() -> str:
 
 def device_chip() -> None:
     """Say which device computes: a chip that fills in when the worker has started."""
-    if engine().describe().device is None:
+    if engine().describe().devices is None:
         _waiting_chip()
     else:
         _chip()
@@ -60,23 +61,27 @@ def device_chip() -> None:
 
 @st.fragment(run_every=2.0)
 def _waiting_chip() -> None:
-    if engine().describe().device is not None:
+    if engine().describe().devices is not None:
         st.rerun()
     _chip()
 
 
 def _chip() -> None:
     info = engine().describe()
-    if info.device is None:
+    if info.trouble:
+        st.badge("Compute cannot be reached", icon=":material/cloud_off:", color="red", help=info.trouble)
+        return
+    device = info.devices
+    if device is None:
         st.badge("Compute is starting", icon=":material/hourglass_top:", color="gray")
         return
-    device = info.device
-    st.badge(device.label, icon=":material/memory:", color="green" if device.kind == "GPU" else "blue")
-    with st.popover("Device", icon=":material/info:", type="tertiary"):
-        st.markdown(
-            f"**{device.name}**  \n"
-            f"{device.cpu_cores} CPU cores · {device.count} {device.kind}{'s' if device.count > 1 else ''}  \n"
-            f"TensorFlow {device.tensorflow_version} · Keras {device.keras_version}  \n"
-            f"GPU memory growth: {'on' if device.memory_growth else 'not needed on a CPU'}  \n"
-            f"Engine: {info.kind}, {info.workers} worker{'s' if info.workers != 1 else ''}"
-        )
+    workers = len(info.workers)
+    memory = "memory growth on" if device.memory_growth else "no GPU memory to manage"
+    st.badge(
+        device_line(device),
+        icon=":material/memory:",
+        color="green" if device.kind == "GPU" else "blue",
+        help=f"**{device.name}** · {device.cpu_cores} CPU cores · {memory}  \n"
+        f"TensorFlow {device.tensorflow_version}, Keras {device.keras_version}  \n"
+        f"{info.kind.capitalize()} engine with {workers} worker{'' if workers == 1 else 's'}",
+    )

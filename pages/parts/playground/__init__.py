@@ -1,0 +1,1 @@
+"""The views of the convolution playground, one module each."""

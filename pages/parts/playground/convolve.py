@@ -1,0 +1,321 @@
+"""The main view: an input, a filter, the output, and the window behind any output pixel."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.convolution import tasks
+from core.convolution.display import absolute_to_rgb, clipped_to_rgb, signed_to_rgb
+from core.convolution.filters import parse_kernel
+from core.convolution.operation import (
+    ConvolutionSettings,
+    FilterTooLarge,
+    WindowProducts,
+    convolve,
+    luminance,
+    padding_amounts,
+    window_at,
+)
+from core.convolution.snippets import convolution_snippets
+from core.runtime.images import content_hash, display_jpeg
+from pages.parts.code_tabs import code_tabs
+from pages.parts.compute import compute
+from pages.parts.downloads import download_array, download_picture
+from pages.parts.formula import formula, number, output_size_formula, sum_of_products
+from pages.parts.image_input import image_input
+from pages.parts.pixels import Box, Pixel, number_grid, picture
+from pages.parts.playground.controls import (
+    ChosenFilter,
+    filter_controls,
+    kernel_editor,
+    matrix_text,
+    settings_controls,
+)
+
+NOTES_MATRICES = {
+    "10 | 0": "; ".join(["10 10 10 0 0 0"] * 6),
+    "0 | 10": "; ".join(["0 0 0 10 10 10"] * 6),
+}
+INPUTS = {
+    "image": "Image",
+    "10 | 0": "The notes' 6 x 6: 10 | 0",
+    "0 | 10": "The notes' 6 x 6: 0 | 10",
+    "matrix": "Your own matrix",
+}
+LARGEST_NUMBERS = 16
+STEP_EVERY_S = 0.7
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is convolved: pixels (H, W) or (H, W, 3), whether it is a photograph, and names for caches and files."""
+
+    values: np.ndarray
+    is_image: bool
+    name: str
+    fingerprint: str
+
+    @property
+    def as_numbers(self) -> bool:
+        """Whether it is small enough to be shown as a grid of numbers."""
+        return max(self.values.shape[:2]) <= LARGEST_NUMBERS and self.values.ndim == 2
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _grey(fingerprint: str, _pixels: np.ndarray) -> np.ndarray:
+    return luminance(_pixels)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _shown(fingerprint: str, _pixels: np.ndarray) -> bytes:
+    return display_jpeg(_pixels)
+
+
+def view() -> None:
+    """Draw the view; while "Play" is on, the window moves by itself."""
+    playing = bool(st.session_state.get("play", False))
+    st.fragment(_view, run_every=STEP_EVERY_S if playing else None)(playing)
+
+
+def _view(playing: bool) -> None:
+    controls, left, right = st.columns([1.05, 1.4, 1.4], gap="medium")
+    with controls:
+        given = _input_controls()
+        chosen = filter_controls()
+        settings = settings_controls()
+        colour, show_as = _display_controls(given, chosen)
+
+    values = given.values
+    if given.is_image and not colour:
+        values = _grey(given.fingerprint, given.values)
+    try:
+        output = convolve(values, chosen.kernel, settings)
+    except FilterTooLarge as error:
+        with left:
+            _draw_input(given, None, settings, chosen)
+        right.error(str(error), icon=":material/error:")
+        return
+    plane = values if values.ndim == 2 else values[:, :, 0]
+    pixel = _selected_pixel(output.shape[0], output.shape[1])
+    window = window_at(plane, chosen.kernel, settings, pixel.row, pixel.column)
+    with right:
+        shown = _draw_output(output, given, pixel, show_as)
+    with left:
+        _draw_input(given, window, settings, chosen)
+
+    st.divider()
+    _inspector(window, chosen, output.shape[0], output.shape[1], channel=values.ndim == 3)
+    if bool(st.session_state["play"]) != playing:
+        # How often a fragment runs by itself is set where it is called: the page runs once more.
+        st.rerun()
+    _mathematics(values.shape[0], values.shape[1], chosen, settings, output.shape)
+    _code(values, given, chosen, settings)
+    with st.container(horizontal=True):
+        download_picture(shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
+        download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
+        download_array(chosen.kernel, name=f"filter_{chosen.name}", key="kernel_npy", label="Filter (.npy)")
+
+
+def _input_controls() -> Input:
+    kind = st.selectbox(
+        "Input", list(INPUTS), format_func=INPUTS.__getitem__, key="input", bind="query-params",
+        help="A picture, or a small matrix whose numbers can be followed by hand.",
+    )
+    if kind == "image":
+        chosen = image_input(default="astronaut")
+        return Input(chosen.pixels, True, chosen.name, chosen.sha256)
+    if kind in NOTES_MATRICES:
+        matrix = parse_kernel(NOTES_MATRICES[kind]).astype(np.float32)
+        return Input(matrix, False, "notes_6x6", content_hash(matrix))
+    text = st.text_input(
+        "Matrix: rows parted by ;", NOTES_MATRICES["10 | 0"], key="matrix", bind="query-params",
+        help="Numbers parted by spaces, rows by semicolons, up to 31 x 31. Or type into the grid.",
+    )
+    try:
+        matrix = parse_kernel(text, square=False).astype(np.float32)
+    except ValueError as error:
+        st.error(str(error), icon=":material/error:")
+        matrix = parse_kernel(NOTES_MATRICES["10 | 0"]).astype(np.float32)
+    return Input(matrix, False, "matrix", content_hash(matrix))
+
+
+def _display_controls(given: Input, chosen: ChosenFilter) -> tuple[bool, str]:
+    if not given.is_image:
+        return False, "signed"
+    keeps_brightness = abs(chosen.kernel.sum()) > 0.5
+    show_as = st.segmented_control(
+        "Show as", ["auto", "signed", "absolute", "clipped"], default="auto", required=True,
+        key="show", bind="query-params",
+        help="signed: red above zero, blue below, white at zero. absolute: how strong, whichever the sign. "
+        "clipped: as a picture, cut to 0–255, the filter applied to red, green and blue.",
+    ) or "auto"
+    if show_as == "auto":
+        show_as = "clipped" if keeps_brightness else "signed"
+    return show_as == "clipped" and given.values.ndim == 3, show_as
+
+
+def _selected_pixel(rows: int, columns: int) -> Pixel:
+    """The output pixel in the address, kept inside the output; while playing, one step further."""
+    row = min(int(st.session_state.get("row", 0)), rows - 1)
+    column = min(int(st.session_state.get("col", 0)), columns - 1)
+    if st.session_state.get("play") and time.monotonic() - st.session_state.get("_stepped", 0.0) >= 0.8 * STEP_EVERY_S:
+        # A photograph has too many pixels to visit: the window takes sixteen steps along a row.
+        step_row, step_column = max(1, rows // 12), max(1, columns // 16)
+        column += step_column
+        if column >= columns:
+            row, column = row + step_row, 0
+        if row >= rows:
+            row = 0
+        st.session_state["_stepped"] = time.monotonic()
+        st.session_state["row"], st.session_state["col"] = row, column
+    return Pixel(row, column)
+
+
+def _select(pixel: Pixel) -> None:
+    st.session_state["row"], st.session_state["col"] = pixel.row, pixel.column
+
+
+def _edit_matrix(matrix: np.ndarray, cell: Pixel, text: str) -> None:
+    try:
+        value = float(text.replace(",", "."))
+        if not np.isfinite(value) or abs(value) > 1e6:
+            raise ValueError
+    except ValueError:
+        st.session_state["_matrix_error"] = f"“{text}” is not a number; the cell was left as it was."
+        return
+    changed = matrix.copy()
+    changed[cell.row, cell.column] = value
+    st.session_state["matrix"] = matrix_text(changed)
+    st.session_state["input"] = "matrix"
+
+
+def _draw_input(given: Input, window: WindowProducts | None, settings: ConvolutionSettings, chosen: ChosenFilter) -> None:
+    rows, columns = given.values.shape[:2]
+    st.markdown(f"**Input** · {rows} × {columns}" + (" × 3" if given.values.ndim == 3 else ""))
+    if given.as_numbers:
+        under = [] if window is None else _cells_under(window, settings.dilation, rows, columns)
+        number_grid(
+            given.values, key="input_grid", label=f"Input, {rows} by {columns}", marked=under,
+            on_edit=lambda cell, text: _edit_matrix(given.values, cell, text), cell_px=min(46, 330 // max(rows, columns)),
+        )
+        if message := st.session_state.pop("_matrix_error", None):
+            st.error(message, icon=":material/error:")
+        st.caption("Change any number.")
+        return
+    boxes = []
+    if window is not None:
+        reach = (chosen.kernel.shape[0] - 1) * settings.dilation + 1
+        boxes = [Box(window.top, window.left, reach, reach)]
+    pixels = given.values if given.is_image else absolute_to_rgb(given.values)
+    picture(
+        _shown(given.fingerprint, pixels), rows=rows, columns=columns, key="input_picture",
+        alt=f"The input, {given.name}, with the window of the chosen output pixel", boxes=boxes,
+    )
+
+
+def _cells_under(window: WindowProducts, dilation: int, rows: int, columns: int) -> list[Pixel]:
+    side = window.window.shape[0]
+    return [
+        Pixel(row, column)
+        for row in range(window.top, window.top + side * dilation, dilation)
+        for column in range(window.left, window.left + side * dilation, dilation)
+        if 0 <= row < rows and 0 <= column < columns
+    ]
+
+
+def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -> np.ndarray:
+    rows, columns = output.shape[:2]
+    low, high = float(output.min()), float(output.max())
+    st.markdown(f"**Output** · {rows} × {columns} · from {number_text(low)} to {number_text(high)}")
+    shown = {"signed": signed_to_rgb, "absolute": absolute_to_rgb, "clipped": clipped_to_rgb}[show_as](output)
+    if output.ndim == 2 and max(rows, columns) <= LARGEST_NUMBERS:
+        number_grid(
+            output, key="output_grid", label=f"Output, {rows} by {columns}", selected=pixel, on_pick=_select,
+            cell_px=min(46, 330 // max(rows, columns)),
+        )
+    else:
+        picture(
+            display_jpeg(shown), rows=rows, columns=columns, key="output_picture", selected=pixel, on_pick=_select,
+            alt=f"The output: {given.name} filtered, shown {show_as}", boxes=[Box(pixel.row, pixel.column, 1, 1, "selected")],
+        )
+    st.caption(
+        {
+            "signed": "Red is above zero, blue below, white zero. Click a pixel to see its window.",
+            "absolute": "Bright is strong, whichever the sign. Click a pixel to see its window.",
+            "clipped": "Cut to 0–255 and shown as a picture. Click a pixel to see its window.",
+        }[show_as]
+    )
+    return shown
+
+
+def number_text(value: float) -> str:
+    """A number for running text, with a true minus sign."""
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _inspector(window: WindowProducts, chosen: ChosenFilter, rows: int, columns: int, *, channel: bool) -> None:
+    head, row_field, column_field, play = st.columns([2.2, 1, 1, 1], vertical_alignment="bottom")
+    head.markdown("**The window behind one output pixel**" + (" (red channel)" if channel else ""))
+    # No max_value: a link made for a larger output must open; the pixel is kept inside above.
+    row_field.number_input("Row", 0, None, 0, key="row", bind="query-params", help=f"Output row, 0 to {rows - 1}.")
+    column_field.number_input(
+        "Column", 0, None, 0, key="col", bind="query-params", help=f"Output column, 0 to {columns - 1}."
+    )
+    play.toggle("Play", key="play", help="Let the window walk over the input, one output pixel after another.")
+    side = window.window.shape[0]
+    cell_px = max(8, min(44, 230 // side))
+    under, times, kernel, equals, products = st.columns([4, 0.4, 4, 0.4, 4], vertical_alignment="center")
+    with under:
+        st.caption(f"Under the filter: rows from {window.top}, columns from {window.left}")
+        number_grid(
+            window.window, key="window_grid", label="Input under the filter", faded=~window.inside,
+            colours="intensity" if window.window.min() >= 0 and window.window.max() > 20 else "signed", cell_px=cell_px,
+        )
+    times.markdown("### ×", text_alignment="center")
+    with kernel:
+        st.caption(f"Filter: {chosen.label}")
+        kernel_editor(chosen)
+    equals.markdown("### =", text_alignment="center")
+    with products:
+        st.caption("Products, and their sum")
+        number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
+        st.latex(rf"\textstyle\sum = {number(window.total, 6)}")
+    if side <= 3:
+        st.latex(
+            sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total))
+        )
+
+
+def _mathematics(
+    height: int, width: int, chosen: ChosenFilter, settings: ConvolutionSettings, shape: tuple[int, ...]
+) -> None:
+    st.subheader("Mathematics", anchor=False)
+    lines = []
+    side = chosen.kernel.shape[0]
+    for axis, n, result in (("H", height, shape[0]), ("W", width, shape[1])):
+        before, after = padding_amounts(n, side, settings)
+        lines += output_size_formula(
+            n=n, before=before, after=after, f=side, stride=settings.stride, dilation=settings.dilation, result=result, axis=axis
+        )
+    formula(
+        r"z_{i,j} = \sum_{a=0}^{f-1} \sum_{b=0}^{f-1} W_{a,b}\; x_{\,i s + a d - p,\; j s + b d - p}",
+        lines[0], lines[1], lines[3],
+        explanation="x input, W filter, z output; f filter size, s stride, d dilation, p padding. "
+        + ("The filter is turned by half a turn first." if settings.flip else "Not turned: mathematicians call this cross-correlation."),
+    )
+
+
+def _code(values: np.ndarray, given: Input, chosen: ChosenFilter, settings: ConvolutionSettings) -> None:
+    st.subheader("The same as code", anchor=False)
+    texts = convolution_snippets(settings, chosen.kernel)
+    code_tabs(
+        {"NumPy": texts.numpy, "TensorFlow": texts.tensorflow, "Keras": texts.keras},
+        key="convolution_code",
+        fingerprint=f"{given.fingerprint} {content_hash(chosen.kernel)} {settings}",
+        compare=lambda: compute(
+            tasks.compare_implementations, values, chosen.kernel, settings.stride, settings.padding, settings.border,
+            settings.dilation, settings.flip,
+        ),
+    )

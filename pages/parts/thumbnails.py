@@ -1,0 +1,79 @@
+"""The home page's small pictures: each is computed from the core of its page, once a server."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from core.convolution.display import signed_to_rgb
+from core.convolution.equivalence import toeplitz_matrix
+from core.convolution.filters import filter_kernel
+from core.convolution.geometry import receptive_field
+from core.convolution.operation import ConvolutionSettings, convolve, luminance
+from core.convolution.pooling import pool
+from core.runtime.images import display_jpeg, fit_within
+from core.runtime.samples import load_sample
+
+HEIGHT_PX, WIDTH_PX = 180, 320
+
+
+def _window(name: str) -> np.ndarray:
+    """The sample's middle in the thumbnail's shape, (180, 320, 3)."""
+    pixels = fit_within(load_sample(name), 420)
+    top, left = (pixels.shape[0] - HEIGHT_PX) // 2, (pixels.shape[1] - WIDTH_PX) // 2
+    return np.ascontiguousarray(pixels[top : top + HEIGHT_PX, left : left + WIDTH_PX])
+
+
+def _convolution() -> np.ndarray:
+    pixels = _window("astronaut")
+    edges = signed_to_rgb(
+        convolve(luminance(pixels), filter_kernel("sobel_vertical"), ConvolutionSettings(padding="same", border="reflect"))
+    )
+    half = WIDTH_PX // 2
+    return np.concatenate([pixels[:, :half], edges[:, half:]], axis=1)  # (180, 160 + 160, 3)
+
+
+def _pooling() -> np.ndarray:
+    pixels = _window("chelsea")
+    pooled = pool(pixels, 10, 10, "max").output.astype(np.uint8)  # (18, 32, 3)
+    blocks = np.repeat(np.repeat(pooled, 10, axis=0), 10, axis=1)  # (180, 320, 3)
+    half = WIDTH_PX // 2
+    return np.concatenate([pixels[:, :half], blocks[:, half:]], axis=1)
+
+
+def _shapes() -> np.ndarray:
+    """Receptive fields of a growing stack, as nested frames on a picture."""
+    pixels = _window("coffee").copy()
+    centre_row, centre_column = HEIGHT_PX // 2, WIDTH_PX // 2
+    for index, field in enumerate(receptive_field([(5, 1), (2, 2), (5, 1), (2, 2), (5, 1), (2, 2), (5, 1)])):
+        reach = field.size
+        colour = ((251, 191, 36), (99, 102, 241))[index % 2]
+        top, bottom = max(0, centre_row - reach), min(HEIGHT_PX - 1, centre_row + reach)
+        left, right = max(0, centre_column - reach), min(WIDTH_PX - 1, centre_column + reach)
+        pixels[[top, bottom], left : right + 1] = colour
+        pixels[top : bottom + 1, [left, right]] = colour
+    return pixels
+
+
+def _why() -> np.ndarray:
+    matrix = toeplitz_matrix(filter_kernel("sobel_vertical"), 10, 16, ConvolutionSettings(padding="same"))
+    dense = np.asarray(matrix.todense() if hasattr(matrix, "todense") else matrix)  # (160, 160)
+    shown = signed_to_rgb(dense.astype(np.float32))
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), shown[0, -1], dtype=np.uint8)
+    canvas[10:170, 80:240] = shown
+    return canvas
+
+
+MAKERS: dict[str, Callable[[], np.ndarray]] = {
+    "convolution_playground": _convolution,
+    "pooling": _pooling,
+    "shapes_and_parameters": _shapes,
+    "why_convolutions": _why,
+}
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def thumbnail(stem: str) -> bytes | None:
+    """The JPEG of a page's small picture (180 x 320), or None where a page has none."""
+    maker = MAKERS.get(stem)
+    return None if maker is None else display_jpeg(maker())

@@ -1,0 +1,20 @@
+"""The peer of the speed measurements: a slider and a picture of the given size, nothing else."""
+
+import os
+
+import cv2
+import numpy as np
+import streamlit as st
+
+st.set_page_config(layout="wide")
+shift = st.slider("Shift", 0, 100, 0)
+
+
+@st.cache_resource
+def photograph() -> np.ndarray:
+    """The picture in the environment's file, RGB uint8."""
+    return cv2.imread(os.environ["BARE_PAGE_PICTURE"], cv2.IMREAD_COLOR)
+
+
+moved = np.roll(photograph(), shift, axis=1)
+st.image(cv2.imencode(".jpg", moved, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
