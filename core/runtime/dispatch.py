@@ -1,0 +1,462 @@
+"""The engine: calls and jobs are handed to worker processes, one at a time each.
+
+`Engine` decides who computes what. How a worker is reached, started and ended is the business of a
+`core.runtime.workers.Workers`: Dask processes (`core.runtime.engine`) or threads (`core.runtime.inline`).
+Since a worker never has more than one task of this engine, a call that runs into its time limit or a job
+that does not heed its cancellation is ended by ending that worker's process, and nobody else's work is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.runtime import jobs as job_records
+from core.runtime.devices import DeviceReport
+from core.runtime.jobs import CallTimedOut, EngineError, Job, JobBook, JobView, WorkerLost
+from core.runtime.report import Preview, Progress
+from core.runtime.settings import Settings
+from core.runtime.worker import Outcome, Payload, Request, Task, task_name
+from core.runtime.workers import EngineKind, Kind, Run, Worker, Workers, fail
+
+logger = logging.getLogger(__name__)
+
+START_LIMIT_S = 90.0  # starting a worker on a loaded machine, importing TensorFlow there
+CANCEL_GRACE_S = 0.4  # then the worker of a job that does not heed its cancellation is ended
+MAX_ATTEMPTS = 3  # handing over a task again whose worker was lost before it began
+TIDY_EVERY_S = 5.0
+RECYCLE_AFTER_S = 20.0  # idle time after which a worker that holds much memory is replaced
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What `Engine.describe` says of one worker."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    busy: bool
+    warming: bool
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine is and does at one moment.
+
+    ``devices`` is None until a worker has warmed up; ``trouble`` is a sentence while the workers cannot be
+    reached.
+    """
+
+    kind: EngineKind
+    address: str
+    ready: bool
+    workers: tuple[WorkerInfo, ...]
+    jobs_waiting: int
+    jobs_running: int
+    devices: DeviceReport | None
+    trouble: str | None
+
+
+class Engine:
+    """Runs tasks in worker processes: short ones as calls, long ones as jobs.
+
+    A task is a function at the top level of an importable module. See `call` and `submit`.
+    """
+
+    def __init__(self, workers: Workers, settings: Settings) -> None:
+        """Start the workers in the background and return at once."""
+        self._settings = settings
+        self._workers = workers
+        self._book = JobBook(settings)
+        self._changed = threading.Condition(threading.RLock())
+        self._pool: dict[str, Worker] = {}
+        self._job_runs: dict[str, tuple[Worker, Run]] = {}
+        self._growing: dict[Kind, float] = {}
+        self._keep_warm = False
+        self._devices: DeviceReport | None = None
+        self._trouble: str | None = None
+        self._closed = threading.Event()
+        workers.start(self)
+        threading.Thread(target=self._keep_tidy, name="engine-tidy", daemon=True).start()
+
+    # Calls
+
+    def call(self, task: Task, *args: Any, timeout_s: float = 20.0, **kwargs: Any) -> Any:
+        """Run a short task and wait for its result.
+
+        The time limit begins when a worker is there and warm; one that exceeds it is ended.
+
+        Raises:
+            CallTimedOut: it took longer than ``timeout_s``, or all workers were busy for so long.
+            WorkerLost: the worker process ended while it computed.
+            TaskFailed: the task raised an error; ``error_type`` names it.
+            EngineError: no worker could be reached.
+        """
+        request = Request(job_records.new_job_id(), "call", task_name(task), Payload.of((args, kwargs)))
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            worker, run = self._acquire(request, timeout_s)
+            try:
+                outcome = self._wait_for(run, worker, timeout_s)
+            except WorkerLost:
+                if run.started.is_set() or attempt == MAX_ATTEMPTS:
+                    raise
+            else:
+                if outcome.state == "done":
+                    return outcome.value()
+                logger.info("%s failed in a worker:\n%s", request.task, outcome.details)
+                raise job_records.task_failed(outcome)
+            finally:
+                self._release(worker)
+
+    # Jobs
+
+    def submit(self, task: Task, *args: Any, owner: str, title: str, **kwargs: Any) -> str:
+        """Put a long task into the queue and return the job's id.
+
+        A task that takes ``report`` (`core.runtime.report.Report`) is given one to report its progress with.
+
+        Raises:
+            QueueFull: too many jobs wait, or the owner has too many.
+        """
+        # Copied, so that the caller may go on changing its arrays while the job waits.
+        arguments = Payload.of((args, kwargs)).copied()
+        request = Request(job_records.new_job_id(), "job", task_name(task), arguments)
+        job = self._book.add(request, owner, title)
+        self._pump()
+        return job.id
+
+    def job(self, job_id: str, owner: str | None = None) -> JobView | None:
+        """Return what is to be seen of a job, or None where there is none, or it is not this owner's."""
+        return self._book.view(job_id, owner)
+
+    def jobs(self, owner: str) -> list[JobView]:
+        """Return an owner's jobs, the newest first."""
+        return self._book.views(owner)
+
+    def result(self, job_id: str, owner: str | None = None) -> Any:
+        """Return the result of a finished job.
+
+        Raises:
+            TaskFailed: the task raised an error.
+            EngineError: there is no result (yet), and why.
+        """
+        job = self._book.get(job_id, owner)
+        if job is None:
+            raise EngineError("There is no such job, or it has been forgotten.")
+        return job_records.result_of(job)
+
+    def wait(self, job_id: str, timeout_s: float = 3600.0) -> JobView:
+        """Wait until a job has finished; for programs, not for pages.
+
+        Raises:
+            CallTimedOut: it has not finished within ``timeout_s``.
+            EngineError: there is no such job.
+        """
+        job = self._book.get(job_id)
+        if job is None:
+            raise EngineError("There is no such job, or it has been forgotten.")
+        if not self._book.wait(lambda: job.finished_at is not None, timeout_s):
+            raise CallTimedOut(f"{job.title} has not finished within {timeout_s:g} s.")
+        return self._book.view_of(job)
+
+    def cancel(self, job_id: str, owner: str | None = None) -> None:
+        """End a job within a second; returns at once, and does nothing to a job that has finished."""
+        if self._book.get(job_id, owner) is None or self._book.cancelling(job_id):
+            return
+        threading.Thread(target=self._end_job, args=(job_id,), name="cancel-job", daemon=True).start()
+
+    def forget(self, job_id: str, owner: str | None = None) -> None:
+        """Drop a job and its result; one that still runs is cancelled."""
+        if self._book.get(job_id, owner) is not None:
+            self.cancel(job_id)
+            self._book.forget(job_id)
+
+    # The engine itself
+
+    def warm_up(self) -> None:
+        """Let the call workers import TensorFlow and Keras in the background, now and after every restart."""
+        with self._changed:
+            first, self._keep_warm = not self._keep_warm, True
+            cold = [worker.id for worker in self._pool.values() if "call" in worker.kinds] if first else []
+        for worker_id in cold:
+            self._warm(worker_id)
+
+    def describe(self) -> EngineInfo:
+        """Say what the engine is and does; never waits."""
+        with self._changed:
+            unfinished = self._book.unfinished()
+            running = sum(job.state == "running" for job in unfinished)
+            return EngineInfo(
+                kind=self._workers.kind,
+                address=self._workers.address,
+                ready=any("call" in worker.kinds and not worker.leaving for worker in self._pool.values()),
+                workers=tuple(
+                    WorkerInfo(w.name, tuple(sorted(w.kinds)), w.run is not None, w.warming, w.memory_bytes)
+                    for w in self._pool.values()
+                ),
+                jobs_waiting=len(unfinished) - running,
+                jobs_running=running,
+                devices=self._devices,
+                trouble=self._trouble,
+            )
+
+    def close(self) -> None:
+        """End all workers; what still ran is cancelled."""
+        with self._changed:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            self._changed.notify_all()
+        for job in self._book.unfinished():
+            self._book.finish(job, "cancelled")
+        self._workers.close()
+
+    # What the workers tell
+
+    def worker_added(self, worker_id: str, name: str, kinds: frozenset[Kind]) -> None:
+        """Take note of a worker that can be given work."""
+        with self._changed:
+            if worker_id in self._pool:
+                return
+            self._pool[worker_id] = Worker(worker_id, name, kinds)
+            for kind in kinds:
+                self._growing.pop(kind, None)
+            warm = self._keep_warm and "call" in kinds
+            self._changed.notify_all()
+        if warm:
+            self._warm(worker_id)
+        self._pump()
+
+    def worker_lost(self, worker_id: str) -> None:
+        """Take note of a worker that is gone; what it ran has failed."""
+        with self._changed:
+            worker = self._pool.pop(worker_id, None)
+            self._changed.notify_all()
+        if worker is not None and worker.run is not None:
+            fail(worker.run, self._lost(worker.run.request))
+        self._pump()
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take note of an event that a task or a worker has sent."""
+        run_id, what = event["id"], event["event"]
+        with self._changed:
+            if what == "warm":
+                if run_id in self._pool:
+                    self._pool[run_id].warming = False
+                if "error" in event["devices"]:
+                    logger.error("A worker could not load TensorFlow: %s", event["devices"]["error"])
+                else:
+                    self._devices = DeviceReport(**event["devices"])
+                return
+            for worker in self._pool.values():
+                if what == "started" and worker.run is not None and worker.run.request.id == run_id:
+                    worker.run.started.set()
+        if what == "started":
+            self._book.started(run_id)
+        elif what == "progress":
+            news = Progress(event["fraction"], event["message"], tuple(event["metrics"]), event["preview"])
+            self._book.progress(run_id, news)
+
+    def preview(self, job_id: str, preview: Preview) -> None:
+        """Take note of a job's latest preview."""
+        self._book.preview(job_id, preview)
+
+    def trouble(self, sentence: str | None) -> None:
+        """Take note that the workers cannot be reached, or can be again."""
+        with self._changed:
+            self._trouble = sentence
+            self._changed.notify_all()
+
+    # Handing out work
+
+    def _acquire(self, request: Request, timeout_s: float) -> tuple[Worker, Run]:
+        """Wait for a free call worker and start a run on it."""
+        began_s = time.monotonic()
+        with self._changed:
+            while True:
+                if self._closed.is_set():
+                    raise EngineError("The compute engine has been closed.")
+                worker = self._free("call")
+                if worker is not None:
+                    return worker, self._start(worker, request)
+                present = any("call" in w.kinds and not w.leaving for w in self._pool.values())
+                if not present and self._trouble is not None:
+                    raise EngineError(self._trouble)
+                limit_s = timeout_s if present else max(timeout_s, START_LIMIT_S)
+                left_s = began_s + limit_s - time.monotonic()
+                if left_s <= 0:
+                    if present:
+                        raise CallTimedOut(
+                            f"All workers were busy for {timeout_s:g} s; please try again in a moment."
+                        )
+                    raise EngineError(f"No worker for calls has started within {limit_s:g} s.")
+                self._changed.wait(left_s)
+
+    def _wait_for(self, run: Run, worker: Worker, timeout_s: float) -> Outcome:
+        """Wait for the outcome of a call within its limit, which begins when the worker is warm."""
+        began_s = time.monotonic()
+        until_s = began_s + timeout_s
+        while True:
+            left_s = until_s - time.monotonic()
+            try:
+                return run.outcome.result(min(left_s, 0.25) if worker.warming else max(left_s, 0.0))
+            except TimeoutError:
+                if worker.warming and time.monotonic() < began_s + START_LIMIT_S:
+                    until_s = time.monotonic() + timeout_s
+                elif time.monotonic() >= until_s and not run.outcome.done():
+                    self._end_run(run, worker)
+                    raise CallTimedOut(
+                        f"{run.request.name} took longer than {timeout_s:g} s and was stopped."
+                    ) from None
+
+    def _free(self, kind: Kind) -> Worker | None:
+        able = [worker for worker in self._pool.values() if kind in worker.kinds and not worker.leaving]
+        free = [worker for worker in able if worker.run is None]
+        if kind == "job" and not any(worker.kinds == {"call"} for worker in self._pool.values()):
+            # Workers that serve both: keep one free of jobs, so that calls never wait for a job.
+            on_jobs = sum(worker.run is not None and worker.run.request.kind == "job" for worker in able)
+            shared = [worker for worker in able if "call" in worker.kinds]
+            if len(shared) == len(able) > 1 and on_jobs >= len(able) - 1:
+                return None
+        return min(free, key=lambda worker: (len(worker.kinds), worker.name), default=None)
+
+    def _start(self, worker: Worker, request: Request) -> Run:
+        run = Run(request)
+        worker.run, worker.used = run, True
+        self._workers.run(worker.id, run)
+        return run
+
+    def _release(self, worker: Worker) -> None:
+        with self._changed:
+            worker.run, worker.idle_since_s = None, time.monotonic()
+            self._changed.notify_all()
+        self._pump()
+
+    def _pump(self) -> None:
+        """Hand queued jobs to free job workers, and ask for a worker where one is missing."""
+        with self._changed:
+            while not self._closed.is_set() and (job := self._book.first_queued()) is not None:
+                worker = self._free("job")
+                if worker is None:
+                    count = sum("job" in worker.kinds for worker in self._pool.values())
+                    if count < self._settings.job_workers and "job" not in self._growing:
+                        if self._workers.grow("job"):
+                            self._growing["job"] = time.monotonic()
+                    return
+                request = job.request
+                self._book.take(job)
+                if request is None:
+                    continue
+                run = self._start(worker, request)
+                self._job_runs[job.id] = (worker, run)
+                follow = threading.Thread(
+                    target=self._follow, args=(job, worker, run), name="follow-job", daemon=True
+                )
+                follow.start()
+
+    def _follow(self, job: Job, worker: Worker, run: Run) -> None:
+        """Wait for the end of a job and note it."""
+        try:
+            outcome = run.outcome.result()
+        except EngineError as error:
+            if job.cancelling:
+                self._book.finish(job, "cancelled")
+            elif isinstance(error, WorkerLost) and not run.started.is_set() and job.attempts < MAX_ATTEMPTS:
+                job.attempts += 1
+                self._book.put_back(job)
+            else:
+                self._book.finish(job, "failed", error)
+        else:
+            if outcome.progress is not None:
+                self._book.progress(job.id, outcome.progress)
+            if outcome.preview is not None:
+                self._book.preview(job.id, outcome.preview)
+            if outcome.state == "failed":
+                logger.info("%s failed in a worker:\n%s", run.request.task, outcome.details)
+                self._book.finish(job, "failed", job_records.task_failed(outcome))
+            else:
+                self._book.finish(job, outcome.state, outcome=outcome)
+        finally:
+            with self._changed:
+                self._job_runs.pop(job.id, None)
+            self._release(worker)
+
+    def _end_job(self, job_id: str) -> None:
+        """Ask a job to end, and end its worker if it does not within the grace time."""
+        with self._changed:
+            worker, run = self._job_runs.get(job_id, (None, None))
+        if worker is None or run is None:
+            return
+        self._workers.cancel(worker.id, job_id)
+        try:
+            run.outcome.result(CANCEL_GRACE_S)
+        except TimeoutError:
+            self._end_run(run, worker)
+        except EngineError:
+            return
+
+    def _end_run(self, run: Run, worker: Worker) -> None:
+        if not run.started.is_set():  # something else keeps the worker busy, and it is not ours to end
+            self._workers.abandon(run)
+            return
+        with self._changed:
+            worker.leaving = True
+        self._workers.end(worker.id)
+
+    def _lost(self, request: Request) -> WorkerLost:
+        gigabytes = self._settings.worker_memory_limit_bytes / 1e9
+        return WorkerLost(
+            f"The worker process that ran {request.name} ended unexpectedly: it was killed, or needed more "
+            f"memory than its limit of {gigabytes:.1f} GB. A new one is being started; please try again."
+        )
+
+    # Housekeeping
+
+    def _warm(self, worker_id: str) -> None:
+        with self._changed:
+            if worker_id in self._pool:
+                self._pool[worker_id].warming = True
+        self._workers.warm(worker_id)
+
+    def _keep_tidy(self) -> None:
+        while not self._closed.wait(TIDY_EVERY_S):
+            try:
+                self._tidy(time.monotonic())
+            except Exception:
+                logger.exception("Tidying the engine failed")
+
+    def _tidy(self, now_s: float) -> None:
+        """Drop old jobs; let idle job workers go; replace idle workers that hold much memory."""
+        self._book.tidy()
+        memory = self._workers.memory_bytes()
+        with self._changed:
+            for kind, asked_s in list(self._growing.items()):
+                if now_s - asked_s > START_LIMIT_S:
+                    del self._growing[kind]
+            for worker in list(self._pool.values()):
+                worker.memory_bytes = memory.get(worker.id, worker.memory_bytes)
+                if worker.run is None and not worker.leaving and not worker.warming:
+                    self._tidy_idle(worker, now_s - worker.idle_since_s)
+        self._pump()
+
+    def _tidy_idle(self, worker: Worker, idle_s: float) -> None:
+        if worker.kinds == {"job"} and idle_s > self._settings.job_worker_idle_s:
+            worker.leaving = self._workers.retire(worker.id)
+        elif worker.replaced:
+            successors = [w for w in self._pool.values() if w.kinds == worker.kinds and not w.replaced]
+            if any(not (w.warming or w.leaving) for w in successors):
+                worker.leaving = self._workers.retire(worker.id)
+        elif (
+            worker.used
+            and idle_s > RECYCLE_AFTER_S
+            and worker.memory_bytes > self._settings.worker_recycle_bytes
+        ):
+            if worker.kinds == {"call"} and self._workers.grow("call"):
+                worker.replaced = True
+            elif self._workers.kind == "cluster":
+                worker.leaving = True
+                self._workers.end(worker.id)
