@@ -30,13 +30,15 @@ def read_bmp(data: bytes, request: Request) -> Raster:
     Raises:
         ImageError: too many pixels, damaged, incomplete, or of a kind that is not supported.
     """
-    width, height, compression = _read_header(data)
+    width, height, depth, compression = _read_header(data)
     request.check_size(width, height)
     if compression in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) > MAX_RUN_LENGTH_BYTES:
         raise ImageError(
             "This BMP file is compressed by run lengths and larger than 2 MB, which is not supported; "
             "save it as PNG."
         )
+    if compression not in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) * 8 < width * height * depth:
+        raise truncated("BMP")
     try:
         image = BmpImageFile(io.BytesIO(data))
         if image.size != (width, height):
@@ -56,16 +58,15 @@ def read_bmp(data: bytes, request: Request) -> Raster:
     return Raster("BMP", np.asarray(image.convert("RGB")), (width, height))
 
 
-def _read_header(data: bytes) -> tuple[int, int, int]:
-    """Read width, height and kind of compression; a negative height only says that rows go downwards."""
+def _read_header(data: bytes) -> tuple[int, int, int, int]:
+    """Read width, height, bits a pixel and compression; a negative height says that rows go downwards."""
     (header_bytes,) = struct.unpack_from("<I", data, 14)
     if len(data) < 14 + header_bytes:
         raise truncated("BMP")
     if header_bytes == 12:
-        width, height = struct.unpack_from("<HH", data, 18)
-        return width, height, 0
-    width, height = struct.unpack_from("<II", data, 18)
-    (compression,) = struct.unpack_from("<I", data, 30)
+        width, height, _planes, depth = struct.unpack_from("<HHHH", data, 18)
+        return width, height, depth, 0
+    width, height, _planes, depth, compression = struct.unpack_from("<IIHHI", data, 18)
     if height >> 24 == 0xFF:
         height = 2**32 - height
-    return width, height, compression
+    return width, height, depth, compression

@@ -14,6 +14,8 @@ from core.runtime.formats.common import Raster, Request, damaged, truncated
 EXTENSION, IMAGE, TRAILER, GRAPHIC_CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 # Data come in blocks of at most 255 bytes; a file of many tiny ones would keep the walk through them busy.
 MAX_BLOCKS = 1_000_000
+# A code has at least 2 bits and stands for at most 4096 pixels.
+MAX_PIXELS_PER_BYTE = 4 * 4096
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ def read_gif(data: bytes, request: Request) -> Raster:
     frame, n_frames = _read_frames(data, position, palette, request)
     left, top, width, height = frame.box
     size = (max(canvas_width, left + width), max(canvas_height, top + height))
+    request.check_size(*size)
+    if len(frame.coded) * MAX_PIXELS_PER_BYTE < width * height:
+        raise truncated("GIF")
 
     image = Image.new("L", (width, height))
     try:
@@ -92,7 +97,6 @@ def _read_frames(data: bytes, position: int, global_palette: bytes, request: Req
             palette, start = _read_palette(data, position + 10, flags)
             if frame is None:
                 request.check_size(width, height)
-                request.check_size(left + width, top + height)
             code_bits = data[start] if start < len(data) else 0
             start += 1
         else:

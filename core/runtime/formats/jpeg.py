@@ -28,6 +28,10 @@ FRAME_MARKERS = {*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC}
 SUPPORTED_FRAMES = {0xC0, 0xC1, 0xC2}
 PROGRESSIVE = 0xC2
 
+# Far more segments than any camera writes, few enough to walk through at once.
+MAX_SEGMENTS = 65_536
+
+FILL_BYTES = re.compile(rb"\xff*")
 # In coded data a byte 0xFF is followed by 0x00; restart markers D0 to D7 belong to the data.
 END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -72,7 +76,7 @@ def read_jpeg(data: bytes, request: Request) -> Raster:
 def _parse(data: bytes, request: Request) -> _Jpeg:
     jpeg = _Jpeg()
     position = 2
-    while True:
+    for _ in range(MAX_SEGMENTS):
         position = _skip_to_marker(data, position)
         marker = data[position + 1]
         if marker == EOI:
@@ -113,20 +117,22 @@ def _parse(data: bytes, request: Request) -> _Jpeg:
             if jpeg.is_single_scan:
                 jpeg.stream.append(LOOK_AHEAD)
                 return jpeg
+    else:
+        raise damaged("JPEG", f"it has more than {MAX_SEGMENTS} segments")
     _check_complete(jpeg)
     jpeg.stream.append(b"\xff\xd9")
     return jpeg
 
 
 def _skip_to_marker(data: bytes, position: int) -> int:
-    """Find the marker at `position`, over the fill bytes that may stand before it."""
-    while position + 1 < len(data) and data[position] == 0xFF and data[position + 1] == 0xFF:
-        position += 1
-    if position + 1 >= len(data):
+    """Find the marker at `position`, over the fill bytes 0xFF that may stand before it."""
+    filled = FILL_BYTES.match(data, position)
+    code = filled.end() if filled else position
+    if code >= len(data):
         raise truncated("JPEG")
-    if data[position] != 0xFF or data[position + 1] == 0x00:
+    if code == position or data[code] == 0x00:
         raise damaged("JPEG", "its segments do not follow one another")
-    return position
+    return code - 1
 
 
 def _read_frame(jpeg: _Jpeg, marker: int, body: bytes, request: Request) -> None:

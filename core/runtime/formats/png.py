@@ -21,8 +21,12 @@ from core.runtime.formats.common import Raster, Request, Samples, damaged, exif_
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 65_536
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 BIT_DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
 CRITICAL_HERE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+
+# Deflate cannot shrink data by more than this (RFC 1951: 258 bytes in 2 bits).
+MAX_RATIO = 1032
 
 # Two unlikely colours to decode upon: what still shows them was never written.
 BACKGROUNDS = ((90, 165, 211, 77), (165, 90, 44, 178))
@@ -46,7 +50,8 @@ def read_png(data: bytes, request: Request) -> Raster:
         raise damaged("PNG", "its first bytes were changed, as when it is sent as text")
     header, chunks = _read_chunks(data, request)
     coded = b"".join(chunks.get(b"IDAT", []))
-    if not coded:
+    (width, height), n_channels = header.size_px, CHANNELS[header.colour_type]
+    if len(coded) * MAX_RATIO * 8 < width * height * n_channels * header.depth:
         raise truncated("PNG")
     transparency = chunks.get(b"tRNS", [b""])[0]
     if header.colour_type == PALETTE or (header.colour_type == GREY and header.depth <= 8):
