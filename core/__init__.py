@@ -1,0 +1,1 @@
+"""What the workbench computes: one package a chapter, and the runtime that serves them all."""
