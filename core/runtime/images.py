@@ -189,22 +189,29 @@ def content_hash(content: npt.NDArray[np.generic] | bytes) -> str:
 def _flatten(samples: Samples, alpha: Samples | None) -> Pixels:
     """Bring samples to RGB uint8: 16 bits scaled by the full range, transparent parts over white."""
     height, width = samples.shape[:2]
-    if alpha is None and samples.dtype == np.uint8:
-        grey_or_rgb = samples.astype(np.uint8, copy=False)
-        return grey_or_rgb if samples.ndim == 3 else np.repeat(grey_or_rgb[..., None], 3, axis=2)
+    if alpha is None and samples.dtype == np.uint8 and samples.ndim == 3:
+        return samples.astype(np.uint8, copy=False)
     pixels = np.empty((height, width, 3), np.uint8)
-    full = int(np.iinfo(samples.dtype).max)
     for rows in _row_blocks(height, width):
-        block = samples[rows].astype(np.uint32)  # wide enough for full * full + full / 2
-        if block.ndim == 2:
-            block = block[..., None]  # (h, W, 1)
-        if alpha is not None:
-            share = alpha[rows].astype(np.uint32)[..., None]  # (h, W, 1)
-            block = (block * share + full * (full - share) + full // 2) // full
-        if full == 65535:
-            block = (block + 128) // 257  # round(v * 255 / 65535)
-        pixels[rows] = block
+        block = samples[rows] if alpha is None else _over_white(samples[rows], alpha[rows])
+        if block.dtype == np.uint16:
+            block = cv2.convertScaleAbs(block, alpha=255 / 65535).astype(np.uint8, copy=False)  # rounded
+        pixels[rows] = block if block.ndim == 3 else block[..., None]  # (h, W, 3)
     return pixels
+
+
+def _over_white(samples: Samples, alpha: Samples) -> Samples:
+    """Composite over white: full - (full - v) a / full, rounded; `full` is the largest value of the type."""
+    full = np.iinfo(samples.dtype).max
+    missing = full - samples  # (h, W) or (h, W, 3)
+    if samples.dtype == np.uint8:
+        shares = alpha if samples.ndim == 2 else cv2.merge([alpha] * 3)
+        return (full - cv2.multiply(missing, shares, scale=1 / full)).astype(np.uint8, copy=False)
+    shares = alpha if samples.ndim == 2 else alpha[..., None]
+    products = np.multiply(
+        missing, shares, dtype=np.uint32
+    )  # at most 65535 * 65535, with room for half a step
+    return (full - (products + full // 2) // full).astype(np.uint16)
 
 
 def _row_blocks(height: int, width: int) -> Iterator[slice]:

@@ -14,7 +14,7 @@ from core.runtime.formats.common import ImageError, Raster, Request, damaged, tr
 HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
 RUN_LENGTH_8, RUN_LENGTH_4 = 1, 2
 # Pillow expands run lengths in Python, a microsecond a run.
-MAX_RUN_LENGTH_BYTES = 2 * 2**20
+MAX_RUN_LENGTH_BYTES = 2**20
 
 
 def is_bmp(data: bytes) -> bool:
@@ -34,7 +34,7 @@ def read_bmp(data: bytes, request: Request) -> Raster:
     request.check_size(width, height)
     if compression in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) > MAX_RUN_LENGTH_BYTES:
         raise ImageError(
-            "This BMP file is compressed by run lengths and larger than 2 MB, which is not supported; "
+            "This BMP file is compressed by run lengths and larger than 1 MB, which is not supported; "
             "save it as PNG."
         )
     if compression not in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) * 8 < width * height * depth:

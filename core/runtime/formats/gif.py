@@ -64,9 +64,12 @@ def read_gif(data: bytes, request: Request) -> Raster:
     if frame.transparent_index is not None:
         alpha_table[frame.transparent_index] = 0
 
+    colours = np.take(table, indices, axis=0)  # (height, width, 3)
+    if frame.transparent_index is None and size == (width, height):
+        return Raster("GIF", colours, size, n_frames=n_frames)
     samples = np.zeros((size[1], size[0], 3), np.uint8)
     alpha = np.zeros((size[1], size[0]), np.uint8)
-    samples[top : top + height, left : left + width] = table[indices]  # (height, width, 3)
+    samples[top : top + height, left : left + width] = colours
     alpha[top : top + height, left : left + width] = alpha_table[indices]
     return Raster("GIF", samples, size, alpha, n_frames=n_frames)
 

@@ -127,8 +127,8 @@ def _read_indexed(
         table[:n_levels] = np.arange(n_levels) * 255 // (n_levels - 1)
         if len(transparency) >= 2:
             alpha_table[int.from_bytes(transparency[:2], "big") % n_levels] = 0
-    alpha = alpha_table[indices] if transparency else None  # (H, W)
-    return table[indices], alpha  # (H, W, 3) or (H, W)
+    alpha = np.take(alpha_table, indices) if transparency else None  # (H, W)
+    return np.take(table, indices, axis=0), alpha  # (H, W, 3) or (H, W)
 
 
 def _read_direct(coded: bytes, header: _Header, transparency: bytes) -> tuple[Samples, Samples | None]:

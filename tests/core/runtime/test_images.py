@@ -381,9 +381,9 @@ class TestJpeg:
     def test_too_many_scans_are_refused(self, n_scans):
         data = pillow_bytes(photograph(), "JPEG", progressive=True)
         last = data.rindex(b"\xff\xda")
-        started = time.perf_counter()
+        started = time.process_time()
         assert "scans" in refusal(data[:last] + data[last:-2] * n_scans + b"\xff\xd9")
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
     def test_fill_bytes_and_unknown_segments_are_stepped_over(self):
         data = pillow_bytes(photograph(), "JPEG")
@@ -565,9 +565,9 @@ class TestRefusals:
         def refuse() -> str:
             return refusal(data)
 
-        started = time.perf_counter()
+        started = time.process_time()
         refuse()
-        assert time.perf_counter() - started < 0.2
+        assert time.process_time() - started < 0.2
         peak, sentence = peak_of(refuse)
         assert "30000 x 30000 pixels (900.0 megapixels)" in sentence and "50 megapixels" in sentence
         assert peak < 1e6
