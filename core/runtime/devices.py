@@ -56,6 +56,12 @@ def device_report() -> DeviceReport:
     )
 
 
+def gpu_driver_present() -> bool:
+    """Say whether this machine has the driver of a GPU that TensorFlow may use."""
+    drivers = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd")
+    return any(Path(driver).exists() for driver in drivers)
+
+
 def processor_name() -> str:
     """Return the model of this machine's processor, as far as the system tells it."""
     with contextlib.suppress(OSError):

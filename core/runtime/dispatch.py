@@ -75,8 +75,9 @@ class Engine:
         self._changed = threading.Condition(threading.RLock())
         self._pool: dict[str, Worker] = {}
         self._job_runs: dict[str, tuple[Worker, Run]] = {}
-        self._growing: dict[Kind, float] = {}
-        self._keep_warm = False
+        self._growing: dict[Kind, list[float]] = {"call": [time.monotonic()], "job": []}  # when asked for
+        self._keep_warm = False  # call workers, also after a restart
+        self._warm_next_job_worker = False
         self._devices: DeviceReport | None = None
         self._trouble: str | None = None
         self._closed = threading.Event()
@@ -177,13 +178,21 @@ class Engine:
 
     # The engine itself
 
-    def warm_up(self) -> None:
-        """Let the call workers import TensorFlow and Keras in the background, now and after every restart."""
+    def warm_up(self, kind: Kind = "call") -> None:
+        """Let workers import TensorFlow and Keras in the background; returns at once.
+
+        Call workers are warmed now and after every restart. For ``"job"`` a worker is started if there is
+        none: a page that offers a job may ask for it, so that the job begins sooner.
+        """
         with self._changed:
-            first, self._keep_warm = not self._keep_warm, True
-            cold = [worker.id for worker in self._pool.values() if "call" in worker.kinds] if first else []
-        for worker_id in cold:
-            self._warm(worker_id)
+            if kind == "call":
+                self._keep_warm = True
+            able = [worker for worker in self._pool.values() if kind in worker.kinds]
+            if able:
+                self._warm(able)
+            elif kind == "job":
+                self._warm_next_job_worker = True
+                self._grow("job", 1)
 
     def describe(self) -> EngineInfo:
         """Say what the engine is and does; never waits."""
@@ -224,11 +233,12 @@ class Engine:
                 return
             self._pool[worker_id] = Worker(worker_id, name, kinds)
             for kind in kinds:
-                self._growing.pop(kind, None)
-            warm = self._keep_warm and "call" in kinds
+                del self._growing[kind][:1]
+            if ("call" in kinds and self._keep_warm) or ("job" in kinds and self._warm_next_job_worker):
+                self._warm([self._pool[worker_id]])
+            self._warm_next_job_worker &= "job" not in kinds
+            self._settle()
             self._changed.notify_all()
-        if warm:
-            self._warm(worker_id)
         self._pump()
 
     def worker_lost(self, worker_id: str) -> None:
@@ -246,11 +256,13 @@ class Engine:
         with self._changed:
             if what == "warm":
                 if run_id in self._pool:
-                    self._pool[run_id].warming = False
+                    worker = self._pool[run_id]
+                    worker.warming, worker.warm = False, True
                 if "error" in event["devices"]:
                     logger.error("A worker could not load TensorFlow: %s", event["devices"]["error"])
                 else:
                     self._devices = DeviceReport(**event["devices"])
+                self._settle()
                 return
             for worker in self._pool.values():
                 if what == "started" and worker.run is not None and worker.run.request.id == run_id:
@@ -333,6 +345,7 @@ class Engine:
     def _release(self, worker: Worker) -> None:
         with self._changed:
             worker.run, worker.idle_since_s = None, time.monotonic()
+            self._settle()
             self._changed.notify_all()
         self._pump()
 
@@ -342,10 +355,7 @@ class Engine:
             while not self._closed.is_set() and (job := self._book.first_queued()) is not None:
                 worker = self._free("job")
                 if worker is None:
-                    count = sum("job" in worker.kinds for worker in self._pool.values())
-                    if count < self._settings.job_workers and "job" not in self._growing:
-                        if self._workers.grow("job"):
-                            self._growing["job"] = time.monotonic()
+                    self._grow("job", self._settings.job_workers)
                     return
                 request = job.request
                 self._book.take(job)
@@ -400,7 +410,8 @@ class Engine:
             return
 
     def _end_run(self, run: Run, worker: Worker) -> None:
-        if not run.started.is_set():  # something else keeps the worker busy, and it is not ours to end
+        if not run.started.is_set() and self._workers.kind == "cluster":
+            # Somebody else's task keeps the worker busy, and it is not ours to end.
             self._workers.abandon(run)
             return
         with self._changed:
@@ -416,11 +427,35 @@ class Engine:
 
     # Housekeeping
 
-    def _warm(self, worker_id: str) -> None:
-        with self._changed:
-            if worker_id in self._pool:
-                self._pool[worker_id].warming = True
-        self._workers.warm(worker_id)
+    def _warm(self, workers: list[Worker]) -> None:
+        """Warm workers up, or replace call workers by some that are born warm where that is possible."""
+        calls = [worker for worker in self._pool.values() if worker.kinds == {"call"}]
+        if self._workers.make_template():
+            for worker in calls:
+                worker.replaced = True
+            self._settle()
+        for worker in workers:
+            if not (worker.warm or worker.warming or worker.replaced):
+                worker.warming = True
+                self._workers.warm(worker.id)
+
+    def _grow(self, kind: Kind, wanted: int) -> None:
+        """Ask for as many more workers of a kind as are missing and not on their way."""
+        growing = self._growing[kind]
+        present = sum(kind in w.kinds and not (w.leaving or w.replaced) for w in self._pool.values())
+        while present + len(growing) < wanted and self._workers.grow(kind):
+            growing.append(time.monotonic())
+
+    def _settle(self) -> None:
+        """Have as many call workers as are wanted, and let idle ones go that are replaced or too many."""
+        wanted = self._settings.call_workers
+        self._grow("call", wanted)
+        calls = [w for w in self._pool.values() if w.kinds == {"call"} and not w.leaving]
+        good = [w for w in calls if not w.replaced and (w.warm or not self._keep_warm)]
+        if len(good) >= wanted:
+            for worker in calls:
+                if worker.run is None and worker not in good[:wanted]:
+                    worker.leaving = self._workers.retire(worker.id)
 
     def _keep_tidy(self) -> None:
         while not self._closed.wait(TIDY_EVERY_S):
@@ -434,29 +469,21 @@ class Engine:
         self._book.tidy()
         memory = self._workers.memory_bytes()
         with self._changed:
-            for kind, asked_s in list(self._growing.items()):
-                if now_s - asked_s > START_LIMIT_S:
-                    del self._growing[kind]
+            for growing in self._growing.values():
+                growing[:] = [asked_s for asked_s in growing if now_s - asked_s < START_LIMIT_S]
             for worker in list(self._pool.values()):
                 worker.memory_bytes = memory.get(worker.id, worker.memory_bytes)
                 if worker.run is None and not worker.leaving and not worker.warming:
                     self._tidy_idle(worker, now_s - worker.idle_since_s)
+            self._settle()
         self._pump()
 
     def _tidy_idle(self, worker: Worker, idle_s: float) -> None:
         if worker.kinds == {"job"} and idle_s > self._settings.job_worker_idle_s:
             worker.leaving = self._workers.retire(worker.id)
-        elif worker.replaced:
-            successors = [w for w in self._pool.values() if w.kinds == worker.kinds and not w.replaced]
-            if any(not (w.warming or w.leaving) for w in successors):
-                worker.leaving = self._workers.retire(worker.id)
-        elif (
-            worker.used
-            and idle_s > RECYCLE_AFTER_S
-            and worker.memory_bytes > self._settings.worker_recycle_bytes
-        ):
-            if worker.kinds == {"call"} and self._workers.grow("call"):
-                worker.replaced = True
-            elif self._workers.kind == "cluster":
-                worker.leaving = True
-                self._workers.end(worker.id)
+        elif worker.used and idle_s > RECYCLE_AFTER_S:
+            if worker.memory_bytes > self._settings.worker_recycle_bytes:
+                worker.replaced = self._workers.kind == "embedded"
+                if self._workers.kind == "cluster":  # whose nannies start another one
+                    worker.leaving = True
+                    self._workers.end(worker.id)

@@ -26,6 +26,7 @@ import contextlib
 import itertools
 import logging
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -34,6 +35,7 @@ from typing import Any
 import psutil
 
 from core.runtime import worker as in_worker
+from core.runtime.devices import gpu_driver_present
 from core.runtime.dispatch import Engine, EngineInfo
 from core.runtime.host import Host, Pipe, serve
 from core.runtime.inline import InlineEngine
@@ -71,6 +73,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+TEMPLATE = "core.runtime.template"
 SILENT = logging.CRITICAL + 1  # Dask logs what is reported through the engine
 RECONNECT_AFTER_S = 1.0
 WATCH_EVERY_S = 0.25
@@ -94,6 +97,10 @@ def dask_engine(settings: Settings) -> Engine:
     return Engine(DaskWorkers(settings), settings)
 
 
+class ConnectionLostError(ConnectionError):
+    """The scheduler was reached and is no longer."""
+
+
 class DaskWorkers:
     """Workers (see `core.runtime.workers`) that are Dask worker processes.
 
@@ -113,6 +120,7 @@ class DaskWorkers:
         self._runs: dict[str, tuple[str, Run, Any]] = {}  # request id: worker address, run, Dask future
         self._previews: set[str] = set()
         self._host: Host | None = None
+        self._template_of: Host | None = None  # the host that was told to fork
         self._client: Any = None
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
@@ -150,6 +158,14 @@ class DaskWorkers:
         """End an embedded worker for good."""
         host = self._host
         return host is not None and host.tell("stop", self._known.get(worker_id, ""))
+
+    def make_template(self) -> bool:
+        """Let embedded workers be forked from now on; True the first time, for each host."""
+        host = self._host
+        if host is None or self._template_of is host or not forking_is_safe():
+            return False
+        self._template_of = host
+        return host.tell("fork", TEMPLATE)
 
     def warm(self, worker_id: str) -> None:
         """Let a worker import TensorFlow and Keras in the background."""
@@ -191,18 +207,27 @@ class DaskWorkers:
 
     async def _serve(self) -> None:
         """Stay connected until closed: after a loss the host is started, or the cluster is sought, again."""
+        failures = 0
         while not self._closing.is_set():
             try:
                 await self._connected()
+            except ConnectionLostError:
+                failures = 0
             except Exception as error:
-                logger.warning("The workers cannot be reached: %s", error)
-                place = f"scheduler at {self.address}" if self.kind == "cluster" else "worker processes"
-                self._listener.trouble(f"The {place} cannot be reached ({type(error).__name__}: {error}).")
+                failures += 1
+                logger.warning("The workers cannot be reached", exc_info=True)
+                # An embedded host is given a second try before those who wait are told.
+                if self.kind == "cluster" or failures > 1:
+                    place = f"scheduler at {self.address}" if self.kind == "cluster" else "worker processes"
+                    self._listener.trouble(
+                        f"The {place} cannot be reached ({type(error).__name__}: {error})."
+                    )
             self._lose_all()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), RECONNECT_AFTER_S)
+                await asyncio.wait_for(self._closing.wait(), RECONNECT_AFTER_S * min(failures, 10))
         for task in list(self._tasks):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connected(self) -> None:
         """Connect, serve until the connection or the host is lost or the engine closed, and clean up."""
@@ -236,7 +261,7 @@ class DaskWorkers:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), WATCH_EVERY_S)
             if not self._closing.is_set():
-                raise ConnectionError("the connection was lost")
+                raise ConnectionLostError
         finally:
             self._client = None
             with contextlib.suppress(Exception):
@@ -292,6 +317,7 @@ class DaskWorkers:
 
     async def _run(self, address: str, run: Run) -> None:
         from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
 
         request = run.request
         if self._client is None or address not in self._known:
@@ -313,7 +339,7 @@ class DaskWorkers:
                 run.outcome.set_result(outcome)
         except KilledWorker:
             self._lose(address)
-        except asyncio.CancelledError:
+        except (FutureCancelledError, asyncio.CancelledError):
             fail(run, WorkerLost(f"The connection to the worker that ran {request.name} was lost."))
         except Exception as error:
             fail(run, EngineError(f"{request.name} could not be run: {type(error).__name__}: {error}"))
@@ -368,8 +394,10 @@ def host_main() -> None:
 async def _host(pipe: Pipe) -> None:
     import dask
     from distributed import Nanny, Scheduler, Security
+    from distributed.utils import get_mp_context
 
     config = pipe.config
+    os.environ.update(in_worker.environment())  # the template's too
     threads = {"call": cpu_cores(), "job": max(1, cpu_cores() // config["jobs"])}
     dask.config.set(
         {
@@ -389,6 +417,7 @@ async def _host(pipe: Pipe) -> None:
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.target": False,
             "distributed.worker.profile.enabled": False,
+            "temporary-directory": config["folder"],
         }
     )
     logging.getLogger("distributed").setLevel(SILENT)
@@ -425,15 +454,20 @@ async def _host(pipe: Pipe) -> None:
         running.add(task)
         task.add_done_callback(running.discard)
 
+    async def fork(template: str) -> None:
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+        get_mp_context().set_forkserver_preload([template])  # in place of those that Dask has just set
+
+    orders = {"start": start, "stop": stop, "fork": fork}
+
     def obey(order: Mapping[str, str]) -> None:
-        work = start(order["start"]) if "start" in order else stop(order["stop"])
-        loop.call_soon_threadsafe(begin, work)
+        for name, what in order.items():
+            loop.call_soon_threadsafe(begin, orders[name](what))
 
     loop = asyncio.get_running_loop()
     tls = ("tls_ca_file", "tls_client_cert", "tls_client_key")
     pipe.answer({"address": scheduler.address, "tls": {name: getattr(security, name) for name in tls}})
-    for _ in range(config["calls"]):
-        begin(start("call"))
+    begin(start("call"))
     pipe.obey(obey)
     await scheduler.finished()
 
@@ -451,7 +485,7 @@ def _run_in_worker(request: Request, topic: str) -> Outcome:
 
 
 def _warm_in_worker(topic: str, dask_worker: Any = None) -> None:
-    in_worker.prepare(background=False)
+    in_worker.prepare(background=_kinds(dask_worker.state.total_resources) == {"job"})
 
     def done(devices: Mapping[str, Any]) -> None:
         dask_worker.log_event(topic, {"id": dask_worker.address, "event": "warm", "devices": dict(devices)})
@@ -463,6 +497,11 @@ def _kill_child(dask_worker: Any = None) -> None:
     if dask_worker.pid is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(dask_worker.pid).kill()
+
+
+def forking_is_safe() -> bool:
+    """Say whether a process with TensorFlow loaded may fork: on Linux, if that opened no GPU driver."""
+    return sys.platform == "linux" and not gpu_driver_present()
 
 
 def _kinds(resources: Mapping[str, float]) -> frozenset[Kind]:

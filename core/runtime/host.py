@@ -53,7 +53,6 @@ class Host:
         self._say(
             {
                 "folder": str(self._folder),
-                "calls": settings.call_workers,
                 "jobs": settings.job_workers,
                 "memory_limit_bytes": settings.worker_memory_limit_bytes,
             }
@@ -74,8 +73,8 @@ class Host:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def tell(self, order: Literal["start", "stop"], what: str) -> bool:
-        """Order a worker of a kind to be started, or one of a name to be stopped."""
+    def tell(self, order: Literal["start", "stop", "fork"], what: str) -> bool:
+        """Order a worker of a kind to start, one of a name to stop, or forking from a template module."""
         return self._say({order: what})
 
     def close(self) -> None:

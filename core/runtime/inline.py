@@ -28,7 +28,7 @@ class InlineEngine(Engine):
         settings = settings or environment_settings()
         super().__init__(ThreadWorkers(settings.call_workers, settings.job_workers), settings)
 
-    def warm_up(self) -> None:
+    def warm_up(self, kind: Kind = "call") -> None:
         """Do nothing: a test imports TensorFlow when it needs it."""
 
 
@@ -77,6 +77,10 @@ class ThreadWorkers:
 
     def retire(self, worker_id: str) -> bool:
         """Idle threads need nothing."""
+        return False
+
+    def make_template(self) -> bool:
+        """Threads share what this process has imported."""
         return False
 
     def warm(self, worker_id: str) -> None:

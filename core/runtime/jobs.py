@@ -348,7 +348,7 @@ def task_failed(outcome: Outcome) -> TaskFailed:
 
 
 def result_of(job: Job) -> Any:
-    """Return the result of a job.
+    """Return a copy of the result of a job.
 
     Raises:
         EngineError: there is none, and why.
@@ -361,7 +361,7 @@ def result_of(job: Job) -> Any:
         raise EngineError(f"{job.title} has not finished yet.")
     if job.outcome is None:
         raise EngineError(f"The result of {job.title} is no longer kept; please run it again.")
-    return job.outcome.value()
+    return job.outcome.copied_value()
 
 
 def _jobs_wait(count: int) -> str:

@@ -60,7 +60,7 @@ class Settings:
     max_result_bytes: int = 512 * 2**20  # results of finished jobs kept in the server, all together
     max_finished_jobs: int = 100
     finished_job_age_s: float = 6 * 3600.0
-    job_worker_idle_s: float = 120.0  # an idle job worker ends after this time, so that its memory comes back
+    job_worker_idle_s: float = 60.0  # an idle job worker ends after this time, so that its memory comes back
 
 
 def cpu_cores() -> int:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.runtime.devices import gpu_driver_present
 from core.runtime.report import JobCancelled, Preview, Progress, Report
 
 Task = Callable[..., Any]
@@ -94,6 +95,10 @@ class Outcome:
     def value(self) -> Any:
         """Return the result."""
         return None if self.result is None else self.result.load()
+
+    def copied_value(self) -> Any:
+        """Return the result in memory of its own, to be asked for again."""
+        return None if self.result is None else self.result.copied().load()
 
     @property
     def nbytes(self) -> int:
@@ -177,7 +182,8 @@ def environment(threads: int | None = None) -> dict[str, str]:
     """Return the environment variables of a worker that computes in so many threads."""
     variables = {
         "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # Without a GPU TensorFlow logs as an error that it found none.
+        "TF_CPP_MIN_LOG_LEVEL": "2" if gpu_driver_present() else "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
     if threads is not None:

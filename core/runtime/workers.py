@@ -40,9 +40,10 @@ class Worker:
     kinds: frozenset[Kind]
     run: Run | None = None
     leaving: bool = False  # is being ended: no more work for it
-    replaced: bool = False  # will end as soon as its successor is warm
+    replaced: bool = False  # ends when it is idle and its successor is warm
     used: bool = False
     warming: bool = False
+    warm: bool = False
     idle_since_s: float = field(default_factory=time.monotonic)
     memory_bytes: int = 0
 
@@ -92,6 +93,9 @@ class Workers(Protocol):
 
     def retire(self, worker_id: str) -> bool:
         """End an idle worker for good; return False where the workers are not ours to end."""
+
+    def make_template(self) -> bool:
+        """Let later workers begin with TensorFlow loaded; False where they cannot, or already do."""
 
     def warm(self, worker_id: str) -> None:
         """Let a worker import TensorFlow and Keras in the background."""

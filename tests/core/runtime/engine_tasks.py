@@ -91,3 +91,13 @@ def wait_for_cancellation(report: Report) -> str:
             time.sleep(0.02)
         except Exception:
             return "swallowed"
+
+
+def now() -> float:
+    return time.time()
+
+
+def note_and_sleep(file: str, seconds: float) -> None:
+    with open(file, "a", encoding="ascii") as notes:
+        notes.write(f"{os.getpid()}\n")
+    time.sleep(seconds)
