@@ -50,6 +50,7 @@ __all__ = [
     "edge_map",
     "gradient",
     "luminance",
+    "output_amount",
     "padded_input",
     "padding_amounts",
     "partial_products",
