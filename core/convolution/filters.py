@@ -283,3 +283,22 @@ def _number(word: str, row: int, column: int) -> float:
             "weights lie between minus and plus one million."
         )
     return value
+
+
+def resized(kernel: Kernel, size: int) -> Kernel:
+    """Return the middle (size, size) of a filter, or the filter in the middle of zeros.
+
+    >>> resized(np.array([[5.0]]), 3).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]
+
+    Raises:
+        ValueError: the size is not 1 to 31.
+    """
+    if not 1 <= size <= MAX_SIZE:
+        raise ValueError(f"The size must be 1 to {MAX_SIZE}, received {size}.")
+    old = kernel.shape[0]
+    if size <= old:
+        start = (old - size) // 2
+        return kernel[start : start + size, start : start + size]  # (size, size)
+    before = (size - old) // 2
+    return np.pad(kernel, (before, size - old - before))  # (size, size)

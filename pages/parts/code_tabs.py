@@ -1,45 +1,63 @@
 """The page's computation as code to copy (NumPy, TensorFlow, Keras), run and compared on request."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import pandas as pd
 import streamlit as st
 
 
+class Snippets(Protocol):
+    """Named source texts, such as a dict or `core.convolution.snippets.CodeSnippets`."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Pairs of a library's name and the source text."""
+
+
+class Run(Protocol):
+    """One implementation's run: its name and the median time of one run in milliseconds."""
+
+    name: str
+    time_ms: float
+
+
+class Difference(Protocol):
+    """The largest absolute difference between the results of two implementations."""
+
+    first: str
+    second: str
+    largest: float
+
+
 class Comparison(Protocol):
-    """What a comparing task answers: times by implementation, differences by pair, and a note."""
+    """What a comparing task answers; `note` says what was done to the input before, or is empty."""
 
-    @property
-    def times_ms(self) -> Mapping[str, float]:
-        """Median time of one run in milliseconds, by implementation."""
-
-    @property
-    def differences(self) -> Mapping[str, float]:
-        """Largest absolute difference between the results of two implementations, by pair."""
-
-    @property
-    def note(self) -> str:
-        """What was done to the input before, or an empty text."""
+    runs: Sequence[Run]
+    differences: Sequence[Difference]
+    note: str
 
 
 def code_tabs(
-    snippets: Mapping[str, str],
+    snippets: Snippets,
     *,
     key: str,
-    compare: Callable[[], Any] | None = None,
+    compare: Callable[[], Comparison | None] | None = None,
     fingerprint: str = "",
+    inputs: str = "",
 ) -> None:
     """Draw the code in tabs and, with `compare`, a button that runs all of it and shows times and differences.
 
     Args:
-        snippets: Source text by name of the library, in the order of the tabs.
+        snippets: Source texts with the names of their libraries, in the order of the tabs.
         key: Unique on the page.
         compare: Runs exactly these texts in a worker and answers with a `Comparison` (or None after an error).
+        inputs: Lines that define the programs' inputs, shown below the imports so that each runs as it stands.
         fingerprint: Identifies the inputs: an old comparison is not shown beside new settings.
     """
-    for tab, (_, text) in zip(st.tabs(list(snippets)), snippets.items(), strict=True):
-        tab.code(text, language="python")
+    named = list(snippets.items())
+    for tab, (_, text) in zip(st.tabs([name for name, _ in named]), named, strict=True):
+        imports, gap, rest = text.partition("\n\n")
+        tab.code(f"{imports}\n{inputs}{gap}{rest}" if inputs else text, language="python")
     if compare is None:
         return
     kept = f"_{key}_comparison"
@@ -52,14 +70,14 @@ def code_tabs(
         return
     times, differences = st.columns(2)
     times.dataframe(
-        pd.DataFrame({"Implementation": list(result.times_ms), "Time (ms)": list(result.times_ms.values())}),
+        pd.DataFrame([{"Implementation": run.name, "Time (ms)": run.time_ms} for run in result.runs]),
         hide_index=True,
         column_config={"Time (ms)": st.column_config.NumberColumn(format="%.2f")},
         key=f"{key}_times",
     )
     differences.dataframe(
         pd.DataFrame(
-            {"Pair": list(result.differences), "Largest difference": list(result.differences.values())}
+            [{"Pair": f"{pair.first} – {pair.second}", "Largest difference": pair.largest} for pair in result.differences]
         ),
         hide_index=True,
         column_config={"Largest difference": st.column_config.NumberColumn(format="%.2e")},

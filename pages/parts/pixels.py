@@ -138,6 +138,7 @@ def number_grid(
     colours: Literal["signed", "intensity"] = "signed",
     selected: Pixel | None = None,
     marked: Sequence[Pixel] = (),
+    sources: Sequence[Pixel] = (),
     faded: np.ndarray | None = None,
     on_pick: Callable[[Pixel], None] | None = None,
     on_edit: Callable[[Pixel, str], None] | None = None,
@@ -153,6 +154,7 @@ def number_grid(
         colours: "signed" is the diverging scale with zero in the middle, "intensity" is grey from 0 to 255.
         selected: The cell with a thick frame.
         marked: Cells with a thin frame.
+        sources: Cells with a dot in their corner, where something came from.
         faded: (rows, columns) bool, cells that are not part of the data (such as padding).
         on_pick: Called with the picked cell before the page runs again.
         on_edit: Called with the edited cell and what was typed before the page runs again.
@@ -167,6 +169,7 @@ def number_grid(
         "inks": inks,
         "selected": None if selected is None else [selected.row, selected.column],
         "marked": [[cell.row, cell.column] for cell in marked],
+        "sources": [[cell.row, cell.column] for cell in sources],
         "faded": [] if faded is None else np.argwhere(faded).tolist(),
         "mode": "edit" if on_edit else "pick" if on_pick else "view",
         "label": label,

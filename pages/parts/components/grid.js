@@ -1,6 +1,6 @@
 // A matrix as a grid of coloured numbers: cells can be picked (mouse, arrow keys) or edited.
 // Data: texts [[string]], colours [[css colour]], inks [[css colour]], selected [row, column] | null,
-// marked [[row, column]], faded [[row, column]], mode "view" | "pick" | "edit", label, cell_px, revision.
+// marked [[row, column]], sources [[row, column]], faded [[row, column]], mode "view" | "pick" | "edit", label, cell_px, revision.
 // Answers by the trigger "pick": {row, column}, or "edit": {row, column, text}.
 
 function same(a, b) { return a && b && a[0] === b[0] && a[1] === b[1]; }
@@ -13,6 +13,7 @@ export default function (component) {
   const columns = rows ? data.texts[0].length : 0;
   const key = (row, column) => row * columns + column;
   const marked = new Set(data.marked.map(([row, column]) => key(row, column)));
+  const sources = new Set((data.sources || []).map(([row, column]) => key(row, column)));
   const faded = new Set(data.faded.map(([row, column]) => key(row, column)));
   table.setAttribute("aria-label", data.label);
   table.setAttribute("role", "grid");
@@ -55,6 +56,7 @@ export default function (component) {
     cell.style.color = data.inks[row][column];
     cell.classList.toggle("selected", same(data.selected, [row, column]));
     cell.classList.toggle("marked", marked.has(key(row, column)));
+    cell.classList.toggle("source", sources.has(key(row, column)));
     cell.classList.toggle("faded", faded.has(key(row, column)));
     const field = cell.querySelector("input");
     if (field) {

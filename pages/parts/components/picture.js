@@ -62,7 +62,8 @@ export default function (component) {
     if (previous.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(previous), 2000);
   }
   image.alt = header.alt;
-  image.style.maxHeight = header.max_height_px + "px";
+  // The height follows from the width, so that a narrow column shrinks both and the picture keeps its shape.
+  image.style.width = Math.round((header.max_height_px * header.columns) / header.rows) + "px";
   image.style.aspectRatio = `${header.columns} / ${header.rows}`;
   // Small pictures are shown as sharp squares, never smoothed.
   image.classList.toggle("sharp", Math.max(header.rows, header.columns) <= 128);

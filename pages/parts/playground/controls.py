@@ -11,6 +11,7 @@ from pages.parts.pixels import Pixel, format_number, number_grid
 
 CUSTOM = "custom"
 KERNEL_KEY = "kernel"
+OWN_KERNEL = "0 -1 0; -1 5 -1; 0 -1 0"
 LARGEST_GRID = 15
 
 
@@ -34,6 +35,10 @@ class ChosenFilter:
 
 def _use_custom(kernel: np.ndarray) -> None:
     st.session_state[KERNEL_KEY] = matrix_text(kernel)
+    st.session_state["filter"] = CUSTOM
+
+
+def _choose_custom() -> None:
     st.session_state["filter"] = CUSTOM
 
 
@@ -81,13 +86,8 @@ def filter_controls(*, default: str = "sobel_vertical") -> ChosenFilter:
 
 
 def _own_kernel() -> np.ndarray:
-    text = st.text_input(
-        "Matrix: rows parted by ;",
-        "0 -1 0; -1 5 -1; 0 -1 0",
-        key=KERNEL_KEY,
-        bind="query-params",
-        help="Numbers parted by spaces, rows by semicolons, from 1 x 1 to 31 x 31. Or type into the grid.",
-    )
+    """The kernel in the text field of `kernel_editor`, which stands on the page whichever filter is chosen."""
+    text = st.session_state.get(KERNEL_KEY) or st.query_params.get(KERNEL_KEY) or OWN_KERNEL
     try:
         kernel = parse_kernel(text)
     except ValueError as error:
@@ -141,6 +141,15 @@ def kernel_editor(chosen: ChosenFilter) -> None:
             st.button(
                 change.capitalize(), icon=icon, help=explanation, key=f"kernel_{change}",
                 on_click=_apply, args=(change, kernel), type="tertiary",
+            )
+        with st.popover("As text", icon=":material/edit_note:", type="tertiary"):
+            st.text_input(
+                "Your own filter: rows parted by ;",
+                OWN_KERNEL,
+                key=KERNEL_KEY,
+                bind="query-params",
+                on_change=_choose_custom,
+                help="Numbers parted by spaces, rows by semicolons, from 1 x 1 to 31 x 31.",
             )
     st.caption(
         f"Sum {format_number(float(kernel.sum()))}; "

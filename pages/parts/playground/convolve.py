@@ -40,9 +40,9 @@ NOTES_MATRICES = {
 }
 INPUTS = {
     "image": "Image",
-    "10 | 0": "The notes' 6 x 6: 10 | 0",
-    "0 | 10": "The notes' 6 x 6: 0 | 10",
-    "matrix": "Your own matrix",
+    "10 | 0": "Notes 6 x 6: 10 | 0",
+    "0 | 10": "Notes 6 x 6: 0 | 10",
+    "matrix": "Own matrix",
 }
 LARGEST_NUMBERS = 16
 STEP_EVERY_S = 0.7
@@ -98,15 +98,15 @@ def _view(playing: bool) -> None:
         right.error(str(error), icon=":material/error:")
         return
     plane = values if values.ndim == 2 else values[:, :, 0]
-    pixel = _selected_pixel(output.shape[0], output.shape[1])
+    st.divider()
+    pixel = _pixel_fields(output.shape[0], output.shape[1], channel=values.ndim == 3)
     window = window_at(plane, chosen.kernel, settings, pixel.row, pixel.column)
     with right:
         shown = _draw_output(output, given, pixel, show_as)
     with left:
         _draw_input(given, window, settings, chosen)
 
-    st.divider()
-    _inspector(window, chosen, output.shape[0], output.shape[1], channel=values.ndim == 3)
+    _inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
         st.rerun()
@@ -126,51 +126,74 @@ def _input_controls() -> Input:
     if kind == "image":
         chosen = image_input(default="astronaut")
         return Input(chosen.pixels, True, chosen.name, chosen.sha256)
-    if kind in NOTES_MATRICES:
-        matrix = parse_kernel(NOTES_MATRICES[kind]).astype(np.float32)
-        return Input(matrix, False, "notes_6x6", content_hash(matrix))
-    text = st.text_input(
-        "Matrix: rows parted by ;", NOTES_MATRICES["10 | 0"], key="matrix", bind="query-params",
-        help="Numbers parted by spaces, rows by semicolons, up to 31 x 31. Or type into the grid.",
-    )
+    # The text stands there for the notes' examples too, so that a change of theirs finds its place in the address.
+    with st.popover("As text", icon=":material/edit_note:", width="stretch") if kind in NOTES_MATRICES else st.container():
+        text = st.text_input(
+            "Own matrix: rows parted by ;", NOTES_MATRICES["10 | 0"], key="matrix", bind="query-params",
+            on_change=_choose_matrix,
+            help="Numbers parted by spaces, rows by semicolons, up to 31 x 31. Or type into the grid.",
+        )
     try:
-        matrix = parse_kernel(text, square=False).astype(np.float32)
+        matrix = parse_kernel(NOTES_MATRICES.get(kind, text), square=False).astype(np.float32)
     except ValueError as error:
         st.error(str(error), icon=":material/error:")
         matrix = parse_kernel(NOTES_MATRICES["10 | 0"]).astype(np.float32)
-    return Input(matrix, False, "matrix", content_hash(matrix))
+    return Input(matrix, False, "matrix" if kind == "matrix" else "notes_6x6", content_hash(matrix))
+
+
+def _choose_matrix() -> None:
+    st.session_state["input"] = "matrix"
 
 
 def _display_controls(given: Input, chosen: ChosenFilter) -> tuple[bool, str]:
     if not given.is_image:
         return False, "signed"
     keeps_brightness = abs(chosen.kernel.sum()) > 0.5
-    show_as = st.segmented_control(
-        "Show as", ["auto", "signed", "absolute", "clipped"], default="auto", required=True,
-        key="show", bind="query-params",
+    show_as = st.selectbox(
+        "Show as", ["auto", "signed", "absolute", "clipped"], key="show", bind="query-params",
         help="signed: red above zero, blue below, white at zero. absolute: how strong, whichever the sign. "
-        "clipped: as a picture, cut to 0–255, the filter applied to red, green and blue.",
-    ) or "auto"
+        "clipped: as a picture, cut to 0–255, the filter applied to red, green and blue. "
+        "auto: clipped for filters that keep the brightness, signed for the others.",
+    )
     if show_as == "auto":
         show_as = "clipped" if keeps_brightness else "signed"
     return show_as == "clipped" and given.values.ndim == 3, show_as
 
 
-def _selected_pixel(rows: int, columns: int) -> Pixel:
-    """The output pixel in the address, kept inside the output; while playing, one step further."""
-    row = min(int(st.session_state.get("row", 0)), rows - 1)
-    column = min(int(st.session_state.get("col", 0)), columns - 1)
-    if st.session_state.get("play") and time.monotonic() - st.session_state.get("_stepped", 0.0) >= 0.8 * STEP_EVERY_S:
-        # A photograph has too many pixels to visit: the window takes sixteen steps along a row.
-        step_row, step_column = max(1, rows // 12), max(1, columns // 16)
-        column += step_column
-        if column >= columns:
-            row, column = row + step_row, 0
-        if row >= rows:
-            row = 0
-        st.session_state["_stepped"] = time.monotonic()
-        st.session_state["row"], st.session_state["col"] = row, column
-    return Pixel(row, column)
+def _step_when_playing(rows: int, columns: int) -> None:
+    """While playing, move the selected pixel one step further, once in a while."""
+    if not st.session_state.get("play") or "row" not in st.session_state:
+        return
+    if time.monotonic() - st.session_state.get("_stepped", 0.0) < 0.8 * STEP_EVERY_S:
+        return
+    # A photograph has too many pixels to visit: the window takes sixteen steps along a row.
+    row, column = int(st.session_state["row"]), int(st.session_state["col"]) + max(1, columns // 16)
+    if column >= columns:
+        row, column = row + max(1, rows // 12), 0
+    st.session_state["row"], st.session_state["col"] = row if row < rows else 0, column
+    st.session_state["_stepped"] = time.monotonic()
+
+
+def _pixel_fields(rows: int, columns: int, *, channel: bool) -> Pixel:
+    """Draw the fields of the selected output pixel and return it, kept inside the output."""
+    _step_when_playing(rows, columns)
+    head, row_field, column_field, play = st.columns([2.2, 1, 1, 1], vertical_alignment="bottom")
+    head.markdown("**The window behind one output pixel**" + (" (red channel)" if channel else ""))
+    default_row, default_column = _default_pixel(rows, columns)
+    # No max_value: a link made for a larger output must open; the pixel is kept inside below.
+    row = row_field.number_input(
+        "Row", 0, None, default_row, key="row", bind="query-params", help=f"Output row, 0 to {rows - 1}."
+    )
+    column = column_field.number_input(
+        "Column", 0, None, default_column, key="col", bind="query-params", help=f"Output column, 0 to {columns - 1}."
+    )
+    play.toggle("Play", key="play", help="Let the window walk over the input, one output pixel after another.")
+    return Pixel(min(int(row), rows - 1), min(int(column), columns - 1))
+
+
+def _default_pixel(rows: int, columns: int) -> tuple[int, int]:
+    """Where the eye looks first: not the corner, which shows little but padding."""
+    return rows // 3, columns // 2
 
 
 def _select(pixel: Pixel) -> None:
@@ -255,29 +278,22 @@ def number_text(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def _inspector(window: WindowProducts, chosen: ChosenFilter, rows: int, columns: int, *, channel: bool) -> None:
-    head, row_field, column_field, play = st.columns([2.2, 1, 1, 1], vertical_alignment="bottom")
-    head.markdown("**The window behind one output pixel**" + (" (red channel)" if channel else ""))
-    # No max_value: a link made for a larger output must open; the pixel is kept inside above.
-    row_field.number_input("Row", 0, None, 0, key="row", bind="query-params", help=f"Output row, 0 to {rows - 1}.")
-    column_field.number_input(
-        "Column", 0, None, 0, key="col", bind="query-params", help=f"Output column, 0 to {columns - 1}."
-    )
-    play.toggle("Play", key="play", help="Let the window walk over the input, one output pixel after another.")
+def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
     side = window.window.shape[0]
     cell_px = max(8, min(44, 230 // side))
-    under, times, kernel, equals, products = st.columns([4, 0.4, 4, 0.4, 4], vertical_alignment="center")
+    under, times, kernel, equals, products = st.columns([4, 0.4, 4, 0.4, 4])
     with under:
         st.caption(f"Under the filter: rows from {window.top}, columns from {window.left}")
         number_grid(
             window.window, key="window_grid", label="Input under the filter", faded=~window.inside,
             colours="intensity" if window.window.min() >= 0 and window.window.max() > 20 else "signed", cell_px=cell_px,
         )
-    times.markdown("### ×", text_alignment="center")
+    for column, sign in ((times, "×"), (equals, "=")):
+        column.space("large")
+        column.markdown(f"### {sign}", text_alignment="center")
     with kernel:
         st.caption(f"Filter: {chosen.label}")
         kernel_editor(chosen)
-    equals.markdown("### =", text_alignment="center")
     with products:
         st.caption("Products, and their sum")
         number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
@@ -309,13 +325,27 @@ def _mathematics(
 
 def _code(values: np.ndarray, given: Input, chosen: ChosenFilter, settings: ConvolutionSettings) -> None:
     st.subheader("The same as code", anchor=False)
-    texts = convolution_snippets(settings, chosen.kernel)
     code_tabs(
-        {"NumPy": texts.numpy, "TensorFlow": texts.tensorflow, "Keras": texts.keras},
+        convolution_snippets(settings, chosen.kernel.shape, values.shape),
         key="convolution_code",
+        inputs=_inputs_as_code(values, given, chosen),
         fingerprint=f"{given.fingerprint} {content_hash(chosen.kernel)} {settings}",
         compare=lambda: compute(
             tasks.compare_implementations, values, chosen.kernel, settings.stride, settings.padding, settings.border,
             settings.dilation, settings.flip,
         ),
     )
+
+
+def _inputs_as_code(values: np.ndarray, given: Input, chosen: ChosenFilter) -> str:
+    """Lines that define `image` and `kernel`; a large filter is read from its download."""
+    if not given.is_image:
+        image = f"image = np.array({np.round(values, 6).tolist()}, np.float32)"
+    else:
+        mode = "L" if values.ndim == 2 else "RGB"
+        image = f'from PIL import Image\nimage = np.asarray(Image.open("photo.jpg").convert("{mode}"), np.float32)'
+    if chosen.kernel.shape[0] <= 7:
+        kernel = f"kernel = np.array({np.round(chosen.kernel, 6).tolist()})"
+    else:
+        kernel = f'kernel = np.load("filter_{chosen.name}.npy")  # the download below'
+    return f"{image}\n{kernel}\n"

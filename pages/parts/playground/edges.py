@@ -3,9 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from core.convolution.display import absolute_to_rgb, signed_to_rgb
-from core.convolution.edges import canny, direction_to_rgb, edge_map, gradient, mask_to_rgb
-from core.convolution.operation import luminance
+from core.convolution.display import absolute_to_rgb, direction_to_rgb, mask_to_rgb, signed_to_rgb
+from core.convolution.edges import GradientField, canny, edge_map, gradient, luminance
 from core.runtime.images import display_jpeg
 from pages.parts.downloads import download_picture
 from pages.parts.formula import formula, number
@@ -28,7 +27,7 @@ def _grey(sha256: str, _pixels: np.ndarray) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _gradient(sha256: str, pair: str, _grey_pixels: np.ndarray):  # noqa: ANN202
+def _gradient(sha256: str, pair: str, _grey_pixels: np.ndarray) -> GradientField:
     return gradient(_grey_pixels, pair)
 
 
@@ -63,17 +62,20 @@ def view() -> None:
     layers = {
         "edges": lambda: mask_to_rgb(edges),
         "magnitude": lambda: absolute_to_rgb(field.magnitude),
-        "direction": lambda: direction_to_rgb(field),
+        "direction": lambda: direction_to_rgb(field.direction_deg, field.magnitude),
         "gx": lambda: signed_to_rgb(field.gx),
         "gy": lambda: signed_to_rgb(field.gy),
     }
     shown = layers[layer]()
     canny_shown = mask_to_rgb(canny(grey, low, high))
     rows, columns = grey.shape
-    pixel = Pixel(
-        min(int(st.session_state.get("row", rows // 2)), rows - 1),
-        min(int(st.session_state.get("col", columns // 2)), columns - 1),
+    st.subheader("Mathematics", anchor=False)
+    row_field, column_field, _ = st.columns([1, 1, 4])
+    row = row_field.number_input("Row", 0, None, rows // 2, key="row", bind="query-params", help="The pixel in the formula.")
+    column = column_field.number_input(
+        "Column", 0, None, columns // 2, key="col", bind="query-params", help="The pixel in the formula."
     )
+    pixel = Pixel(min(int(row), rows - 1), min(int(column), columns - 1))
     mark = [Box(pixel.row, pixel.column, 1, 1, "selected")]
     with left:
         st.markdown(f"**{PAIRS[pair]}: {LAYERS[layer].lower()}** · {100 * edges.mean():.1f} % of pixels are edges")
@@ -87,14 +89,10 @@ def view() -> None:
             display_jpeg(canny_shown), rows=rows, columns=columns, key="canny_picture", on_pick=_select, selected=pixel,
             alt=f"Canny's edges of {chosen.name}", boxes=mark,
         )
-    st.caption(
-        "Canny smooths, thins each edge to the pixel where the magnitude is largest across it, and links weak edges to "
-        "strong ones; a threshold alone does none of this. Click a pixel to read its gradient."
-    )
-    st.subheader("Mathematics", anchor=False)
-    row_field, column_field, _ = st.columns([1, 1, 4])
-    row_field.number_input("Row", 0, None, rows // 2, key="row", bind="query-params")
-    column_field.number_input("Column", 0, None, columns // 2, key="col", bind="query-params")
+        st.caption(
+            "Canny smooths, thins each edge to the pixel where the magnitude is largest across it, and links weak edges "
+            "to strong ones; a threshold alone does none of this. Click a pixel to read its gradient."
+        )
     _mathematics(field, pixel, level)
     _downloads(chosen, shown, canny_shown, layer)
 
@@ -103,7 +101,7 @@ def _select(pixel: Pixel) -> None:
     st.session_state["row"], st.session_state["col"] = pixel.row, pixel.column
 
 
-def _mathematics(field, pixel: Pixel, level: float) -> None:  # noqa: ANN001
+def _mathematics(field: GradientField, pixel: Pixel, level: float) -> None:
     gx, gy = float(field.gx[pixel.row, pixel.column]), float(field.gy[pixel.row, pixel.column])
     magnitude = float(field.magnitude[pixel.row, pixel.column])
     direction = float(field.direction_deg[pixel.row, pixel.column])

@@ -1,6 +1,7 @@
 """Learn the filter: one convolution layer finds a filter from an image and its edge map, watched while it learns."""
 
 import functools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,8 +51,16 @@ def view() -> None:
         )
     if start and settings is not None:
         start_job(
-            JOB, tasks.learn_filter, fit_within(chosen.pixels, 512), target.kernel, settings,
+            JOB,
+            tasks.learn_filter,
+            fit_within(chosen.pixels, 512),
+            target.kernel,
             title=f"Learning {target.label} from {chosen.name}",
+            optimiser=settings.optimiser,
+            learning_rate=settings.learning_rate,
+            preparation=settings.preparation,
+            steps=settings.steps,
+            seed=settings.seed,
         )
         running = True
     small = fit_within(chosen.pixels, PREVIEW_PX)
@@ -148,7 +157,7 @@ def _draw_live(target: np.ndarray, small: np.ndarray, job: JobView) -> None:
     _curves(metric_series(job))
 
 
-def _curves(series) -> None:  # noqa: ANN001
+def _curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
     wanted = {"loss": "Loss (1 = answering zero)", "error_to_target": "Largest error of a weight"}
     lines = {label: series[name] for name, label in wanted.items() if name in series}
     if lines:
