@@ -10,7 +10,7 @@ choices are looked up in tables. Images, filters and biases come in as arrays.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from core.convolution.operation import (
     Activation,
@@ -19,8 +19,7 @@ from core.convolution.operation import (
     output_amount,
     padding_amounts,
 )
-
-PoolingMode = Literal["max", "average"]
+from core.convolution.pooling import Mode as PoolingMode
 
 MARK = "# The computation itself."
 
@@ -31,9 +30,9 @@ _NUMPY_ACTIVATIONS: dict[Activation, str | None] = {
     "tanh": "result = np.tanh(result)",
     "sigmoid": "result = 1 / (1 + np.exp(-result))",
 }
-_POOLING_NAMES: dict[PoolingMode, tuple[str, str, str]] = {
-    "max": ("max", "max_pool2d", "MaxPooling2D"),
-    "average": ("mean", "avg_pool2d", "AveragePooling2D"),
+_POOLING_NAMES: dict[PoolingMode, tuple[str, str]] = {
+    "max": ("max_pool2d", "MaxPooling2D"),
+    "average": ("avg_pool2d", "AveragePooling2D"),
 }
 
 
@@ -215,11 +214,13 @@ def pooling_snippets(f: int, s: int, mode: PoolingMode, x_shape: tuple[int, ...]
         raise ValueError(f"The mode must be max or average, received {mode!r}.")
     if len(x_shape) not in (2, 3):
         raise ValueError(f"The input must have the shape (H, W) or (H, W, C), received {x_shape}.")
-    for n in x_shape[:2]:
-        output_amount(n, f, ConvolutionSettings(stride=s))
+    moves = _Moves(ConvolutionSettings(stride=s), (f, f), x_shape)
     window, stride = int(f), int(s)
-    reduce, operation, layer = _POOLING_NAMES[mode]
+    operation, layer = _POOLING_NAMES[mode]
     layer = f'{layer}(pool_size={window}, strides={stride}, padding="valid", name="pooling")'
+    start, accumulate = "-np.inf", "result = np.maximum(result, window)"
+    if mode == "average":
+        start, accumulate = "0", "result += window"
     if len(x_shape) == 2:
         batch, unbatch = "pixels[None, :, :, None]  # (1, H, W, 1)", "result[0, :, :, 0]  # (H', W')"
     else:
@@ -230,8 +231,9 @@ def pooling_snippets(f: int, s: int, mode: PoolingMode, x_shape: tuple[int, ...]
         "pixels = x.astype(np.float32)",
         "",
         MARK,
-        f"windows = np.lib.stride_tricks.sliding_window_view(pixels, ({window}, {window}), axis=(0, 1))",
-        f"result = windows[::{stride}, ::{stride}].{reduce}(axis=(-2, -1))",
+        f"result = np.full({moves.result_shape(x_shape[2:])}, {start}, np.float32)",
+        *moves.numpy_taps(accumulate),
+        None if mode == "max" else f"result /= {window * window}",
     ]
     tensorflow = [
         "import numpy as np",

@@ -1,4 +1,4 @@
-"""What this chapter asks of a worker process: TensorFlow and Keras beside NumPy, and learning a filter.
+"""What this chapter asks of a worker process: three libraries compared, a filter learned, a stack built.
 
 Every function takes plain values and arrays and returns frozen dataclasses; TensorFlow and Keras are imported
 when a function needs them, so that a page can read this module's results without them. The comparisons run
@@ -6,6 +6,7 @@ the texts of core.convolution.snippets, unchanged.
 """
 
 import itertools
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.convolution import stack_model
 from core.convolution.decorrelation import Preparation
 from core.convolution.filter_learning import (
     FilterLearningResult,
@@ -23,23 +25,31 @@ from core.convolution.filter_learning import (
     learn,
 )
 from core.convolution.geometry import covered_size
-from core.convolution.operation import Activation, Border, ConvolutionSettings, Padding
+from core.convolution.operation import Activation, Border, ConvolutionSettings, Padding, output_amount
+from core.convolution.pooling import Mode as PoolingMode
 from core.convolution.snippets import (
     CodeSnippets,
-    PoolingMode,
     convolution_snippets,
     pooling_snippets,
     split_at_mark,
     volume_snippets,
 )
+from core.convolution.stack_model import StackModel
 from core.runtime.report import Report
 
 MAX_SIDE_PX = 512
-_MAX_PRODUCTS = 400_000_000  # about a second of NumPy on one core
+# What three libraries compute half a dozen times in a second or two on two cores.
+_MAX_PRODUCTS = 200_000_000
+_MAX_NUMBERS_OUT = 2_000_000
+_SMALLEST_SIDE_PX = 16
 _TIMED_RUNS = 5
 _TIMED_FOR_S = 0.5  # an implementation that is slower than this is timed once
 
 FloatArray = NDArray[np.float32]
+
+
+class ComparisonTooLarge(ValueError):
+    """Even the smallest part of the image that the filter fits into would take too long."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,11 @@ def compare_implementations(
 ) -> ImplementationComparison:
     """Filter an image (H, W) or (H, W, C) with a kernel (f_h, f_w) in NumPy, TensorFlow and Keras.
 
-    A large image is compared on its central part: 512 x 512 pixels, less for large filters.
+    A large image is compared on its central part: 512 x 512 pixels, fewer for large filters.
 
     Raises:
         FilterTooLarge: The filter does not fit into the padded image.
+        ComparisonTooLarge: Filter or padding make too much work of the smallest image.
         ValueError: A setting out of range, or arrays that are no image or filter.
     """
     settings = ConvolutionSettings(stride, padding, border, dilation, flip)
@@ -118,8 +129,10 @@ def compare_implementations(
         raise ValueError(f"The image must have the shape (H, W) or (H, W, C), received {pixels.shape}.")
     if weights.ndim != 2 or 0 in weights.shape:
         raise ValueError(f"The filter must be a matrix (f, f), received {weights.shape}.")
-    part, note = _central_part(pixels, max(weights.shape), weights.size, settings)
-    snippets = convolution_snippets(settings, (weights.shape[0], weights.shape[1]), part.shape)
+    f_h, f_w = weights.shape
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    part, note = _central_part(pixels, (f_h, f_w), settings, weights.size * channels, channels)
+    snippets = convolution_snippets(settings, (f_h, f_w), part.shape)
     return _compare(snippets, {"image": part, "kernel": weights}, part.shape, note)
 
 
@@ -140,6 +153,7 @@ def compare_volume(
 
     Raises:
         FilterTooLarge: The filters do not fit into the padded volume.
+        ComparisonTooLarge: Filters or padding make too much work of the smallest volume.
         ValueError: A setting out of range, or shapes that do not belong together.
     """
     settings = ConvolutionSettings(stride, padding, border, dilation, flip)
@@ -153,10 +167,11 @@ def compare_volume(
         raise ValueError(
             f"Expected one bias for each of {weights.shape[3]} filters, received {offsets.shape}."
         )
-    taps = weights.shape[0] * weights.shape[1] * weights.shape[3]
-    part, note = _central_part(pixels, max(weights.shape[:2]), taps, settings)
-    height, width, channels = part.shape
     f_h, f_w, depth, count = weights.shape
+    # Products of matrices run about eight times as fast as those of single numbers.
+    products = f_h * f_w * max(depth * count // 8, depth + count)
+    part, note = _central_part(pixels, (f_h, f_w), settings, products, count)
+    height, width, channels = part.shape
     snippets = volume_snippets(settings, (f_h, f_w, depth, count), (height, width, channels), activation)
     return _compare(snippets, {"volume": part, "filters": weights, "bias": offsets}, part.shape, note)
 
@@ -173,7 +188,8 @@ def compare_pooling(x: NDArray[Any], f: int, s: int, mode: PoolingMode) -> Imple
     pixels = np.asarray(x)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ValueError(f"The input must have the shape (H, W) or (H, W, C), received {pixels.shape}.")
-    part, note = _central_part(pixels, f, f * f, ConvolutionSettings(stride=s))
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    part, note = _central_part(pixels, (f, f), ConvolutionSettings(stride=s), f * f * channels, channels)
     return _compare(pooling_snippets(f, s, mode, part.shape), {"x": part}, part.shape, note)
 
 
@@ -209,21 +225,61 @@ def learn_filter(
     return learn(image, target, settings, report)
 
 
+def check_stack_keras(stack_json: str) -> StackModel:
+    """Return what Keras says of a stack's layers, from a model whose weights take no memory.
+
+    The text is what core.convolution.stack.to_json writes; the errors are those of stack_model.check.
+    """
+    return stack_model.check(stack_json)
+
+
+def build_stack_keras(stack_json: str) -> StackModel:
+    """Build a stack with random weights and return it with its `.keras` file.
+
+    The text is what core.convolution.stack.to_json writes; the errors are those of stack_model.export.
+    """
+    return stack_model.export(stack_json)
+
+
 def _central_part(
-    pixels: NDArray[Any], f: int, taps: int, settings: ConvolutionSettings
+    pixels: NDArray[Any],
+    kernel_shape: tuple[int, int],
+    settings: ConvolutionSettings,
+    products_per_pixel: int,
+    numbers_per_pixel: int,
 ) -> tuple[NDArray[Any], str]:
     """Return the middle of an image, small enough for a short call, and a sentence if it was cut."""
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    affordable = int((_MAX_PRODUCTS * settings.stride**2 / (taps * channels)) ** 0.5)
-    side = max(min(MAX_SIDE_PX, affordable), covered_size(f, settings.dilation), 1)
     height, width = pixels.shape[:2]
-    if max(height, width) <= side:
-        return pixels, ""
+    for n, f in zip((height, width), kernel_shape, strict=True):
+        output_amount(n, f, settings)  # what does not fit is refused with the sizes of the whole image
+
+    def affordable(side: int) -> bool:
+        outputs = math.prod(
+            output_amount(min(n, side), f, settings)
+            for n, f in zip((height, width), kernel_shape, strict=True)
+        )
+        return (
+            outputs * products_per_pixel <= _MAX_PRODUCTS and outputs * numbers_per_pixel <= _MAX_NUMBERS_OUT
+        )
+
+    margin = {"valid": 0, "same": covered_size(max(kernel_shape), settings.dilation)}
+    padding = margin[settings.padding] if isinstance(settings.padding, str) else 2 * settings.padding
+    smallest = max(_SMALLEST_SIDE_PX, covered_size(max(kernel_shape), settings.dilation) - padding)
+    side = max(smallest, min(MAX_SIDE_PX, max(height, width)))
+    while not affordable(side):
+        if side == smallest:
+            raise ComparisonTooLarge(
+                "With this filter and padding the output is too large to compute it many times over: "
+                "take a smaller filter, less padding or a larger stride to compare the libraries."
+            )
+        side = max(smallest, side * 4 // 5)
     top, left = max(0, height - side) // 2, max(0, width - side) // 2
-    part = pixels[top : top + side, left : left + side]  # (H, W) -> at most (side, side)
+    part = pixels[top : top + side, left : left + side]  # (H, W) -> (side, side) at most
+    if part.shape == pixels.shape:
+        return pixels, ""
     return part, (
-        f"Compared on the central {part.shape[0]} x {part.shape[1]} pixels of {height} x {width}, "
-        "so that it takes no longer than a moment."
+        f"Compared on the central {part.shape[0]} x {part.shape[1]} pixels of {height} x {width}, with the "
+        "programs for that size, so that it takes no longer than a moment."
     )
 
 
