@@ -84,32 +84,28 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.labels = {i: teaching_labels(archive.records[i], settings.use_teacher) for i in indices}
         weights = np.array([SOURCE_WEIGHTS.get(archive.records[i].source, OTHER_WEIGHT) for i in indices])
         self.chances = weights / weights.sum()
-        self.epoch = 0
+        self.epoch, self.size_px = 0, settings.sizes_px[0]
         self._decoded: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self.indices) // self.settings.batch
 
-    def on_epoch_end(self) -> None:
-        """Other pictures in the next epoch."""
-        self.epoch += 1
+    def start(self, epoch: int) -> None:
+        """Draw other pictures in this epoch, of the size that it is time for: small ones first."""
+        sizes = self.settings.sizes_px
+        self.epoch = epoch
+        self.size_px = sizes[min(int(self.progress.fraction * len(sizes)), len(sizes) - 1)]
 
     def _picture(self, index: int) -> NDArray[np.uint8]:
         if index not in self._decoded:
             self._decoded[index] = self.archive.image(index)
         return self._decoded[index]
 
-    def size_px(self, rng: np.random.Generator) -> int:
-        """Small pictures first, large ones at the end, some of each in between."""
-        sizes = self.settings.sizes_px
-        place = self.progress.fraction * len(sizes) + rng.uniform(-0.35, 0.35)
-        return sizes[int(np.clip(place, 0, len(sizes) - 1))]
-
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Batch `index` of the epoch."""
         rng = np.random.default_rng([self.settings.seed, self.epoch, index])
-        size = self.size_px(rng)
+        size = self.size_px
         cells = cell_centres(size, size)
         count, classes = self.settings.batch, len(self.archive.class_names)
         x = np.empty((count, size, size, 3), np.float32)
@@ -234,27 +230,30 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self,
         network: keras.Model,
         average: keras.Model,
-        archive: DetectionArchive,
-        settings: Settings,
-        progress: Progress,
+        batches: Batches,
         out: Path,
         validate_every: int,
     ):
         """Write to `out`."""
         super().__init__()
-        self.network, self.average, self.archive = network, average, archive
-        self.settings, self.progress, self.out, self.validate_every = settings, progress, out, validate_every
-        indices = archive.indices("val")
-        self.validation = [i for i in indices if archive.records[i].exhaustive.any()]
+        self.network, self.average, self.batches = network, average, batches
+        self.archive, self.settings, self.progress = batches.archive, batches.settings, batches.progress
+        self.out, self.validate_every, self.steps_per_epoch = out, validate_every, len(batches)
+        indices = self.archive.indices("val")
+        self.validation = [i for i in indices if self.archive.records[i].exhaustive.any()]
         self.started, self.steps, self.best = time.monotonic(), 0, -1.0
         self.saved = self.started
         self.values = [ops.convert_to_numpy(w).copy() for w in network.weights]
         self.history: list[dict[str, Any]] = []
 
+    def is_done(self) -> bool:
+        """Whether the minutes or epochs are over."""
+        return self._fraction() >= 1.0
+
     def _fraction(self) -> float:
         if self.settings.minutes is not None:
             return min(1.0, (time.monotonic() - self.started) / (60 * self.settings.minutes))
-        return min(1.0, self.steps / (self.settings.epochs * int(self.params["steps"])))
+        return min(1.0, self.steps / (self.settings.epochs * self.steps_per_epoch))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the learning rate for this step."""
@@ -291,12 +290,13 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Save, and validate every few epochs."""
         row: dict[str, Any] = {
             "epoch": epoch + 1,
+            "size_px": self.batches.size_px,
             "elapsed_s": round(time.monotonic() - self.started),
             "fraction": self.progress.fraction,
         }
         row |= {name: round(float(value), 4) for name, value in (logs or {}).items()}
         self.save()
-        done = self._fraction() >= 1.0
+        done = self.is_done()
         if done or (epoch + 1) % self.validate_every == 0:
             chosen = self.validation if done else self.validation[::2]
             found = detect_all(self.average, self.archive, chosen, 288)
@@ -377,9 +377,15 @@ def main() -> None:
     training = DetectorTraining(network)
     optimizer = keras.optimizers.AdamW(args.peak_rate, weight_decay=args.weight_decay, global_clipnorm=10.0)
     training.compile(optimizer, jit_compile=False)
-    clock = Clock(network, average, archive, settings, progress, args.out, args.validate_every)
-    epochs = args.epochs if args.minutes is None else 100_000
-    training.fit(batches, epochs=epochs, callbacks=[clock], verbose=0)
+    clock = Clock(network, average, batches, args.out, args.validate_every)
+    if args.resume and (args.resume.parent / "history.json").is_file():
+        clock.history = json.loads((args.resume.parent / "history.json").read_text(encoding="utf-8"))
+    epoch = 0
+    while not clock.is_done():
+        # One call an epoch: Keras takes the shape of all batches of a call from the first ones.
+        batches.start(epoch)
+        training.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=[clock], verbose=0)
+        epoch += 1
     average.load_weights(args.out / "last.weights.h5")
     report = full_report(average, archive, archive.indices("val"), 288)
     (args.out / "evaluation.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
