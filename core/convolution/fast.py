@@ -134,6 +134,11 @@ def check_fit(shape: Sequence[int], kernel_shape: Sequence[int], settings: Convo
 def _correlate(image: Pixels, kernel: Kernel, anchor: tuple[int, int], border: int) -> Map:
     """Return the response at every pixel, the kernel's tap `anchor` (row, column) lying on that pixel."""
     kernel, anchor = _without_zero_rim(kernel, anchor)
+    if kernel.shape == (1, 1):
+        response = image.astype(np.float32)
+        return (
+            response if kernel[0, 0] == 1 else np.multiply(response, np.float32(kernel[0, 0]), out=response)
+        )
     if np.count_nonzero(kernel) <= _FEW_TAPS and kernel.size <= _FEW_TAPS**2:
         # Turning the pixels to float32 first would cost more than the filter itself.
         return _as_map(cv2.filter2D(image, cv2.CV_32F, kernel, anchor=anchor[::-1], borderType=border))
