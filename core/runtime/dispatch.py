@@ -12,53 +12,23 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from core.runtime import jobs as job_records
 from core.runtime.devices import DeviceReport
 from core.runtime.jobs import CallTimedOut, EngineError, Job, JobBook, JobView, WorkerLost
+from core.runtime.pool import START_LIMIT_S, Pool
 from core.runtime.report import Preview, Progress
 from core.runtime.settings import Settings
 from core.runtime.worker import Outcome, Payload, Request, Task, task_name
-from core.runtime.workers import EngineKind, Kind, Run, Worker, Workers, fail
+from core.runtime.workers import EngineInfo, Kind, Run, Worker, Workers, fail
 
 logger = logging.getLogger(__name__)
 
-START_LIMIT_S = 90.0  # starting a worker on a loaded machine, importing TensorFlow there
 CANCEL_GRACE_S = 0.4  # then the worker of a job that does not heed its cancellation is ended
+COLD_LOOK_S = 0.25
 MAX_ATTEMPTS = 3  # handing over a task again whose worker was lost before it began
 TIDY_EVERY_S = 5.0
-RECYCLE_AFTER_S = 20.0  # idle time after which a worker that holds much memory is replaced
-
-
-@dataclass(frozen=True)
-class WorkerInfo:
-    """What `Engine.describe` says of one worker."""
-
-    name: str
-    kinds: tuple[Kind, ...]
-    busy: bool
-    warming: bool
-    memory_bytes: int
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """What the engine is and does at one moment.
-
-    ``devices`` is None until a worker has warmed up; ``trouble`` is a sentence while the workers cannot be
-    reached.
-    """
-
-    kind: EngineKind
-    address: str
-    ready: bool
-    workers: tuple[WorkerInfo, ...]
-    jobs_waiting: int
-    jobs_running: int
-    devices: DeviceReport | None
-    trouble: str | None
 
 
 class Engine:
@@ -73,11 +43,8 @@ class Engine:
         self._workers = workers
         self._book = JobBook(settings)
         self._changed = threading.Condition(threading.RLock())
-        self._pool: dict[str, Worker] = {}
+        self._pool = Pool(workers, settings)
         self._job_runs: dict[str, tuple[Worker, Run]] = {}
-        self._growing: dict[Kind, list[float]] = {"call": [time.monotonic()], "job": []}  # when asked for
-        self._keep_warm = False  # call workers, also after a restart
-        self._warm_next_job_worker = False
         self._devices: DeviceReport | None = None
         self._trouble: str | None = None
         self._closed = threading.Event()
@@ -185,14 +152,7 @@ class Engine:
         none: a page that offers a job may ask for it, so that the job begins sooner.
         """
         with self._changed:
-            if kind == "call":
-                self._keep_warm = True
-            able = [worker for worker in self._pool.values() if kind in worker.kinds]
-            if able:
-                self._warm(able)
-            elif kind == "job":
-                self._warm_next_job_worker = True
-                self._grow("job", 1)
+            self._pool.warm_up(kind)
 
     def describe(self) -> EngineInfo:
         """Say what the engine is and does; never waits."""
@@ -202,11 +162,8 @@ class Engine:
             return EngineInfo(
                 kind=self._workers.kind,
                 address=self._workers.address,
-                ready=any("call" in worker.kinds and not worker.leaving for worker in self._pool.values()),
-                workers=tuple(
-                    WorkerInfo(w.name, tuple(sorted(w.kinds)), w.run is not None, w.warming, w.memory_bytes)
-                    for w in self._pool.values()
-                ),
+                ready=self._pool.has("call"),
+                workers=self._pool.infos(),
                 jobs_waiting=len(unfinished) - running,
                 jobs_running=running,
                 devices=self._devices,
@@ -229,59 +186,58 @@ class Engine:
     def worker_added(self, worker_id: str, name: str, kinds: frozenset[Kind]) -> None:
         """Take note of a worker that can be given work."""
         with self._changed:
-            if worker_id in self._pool:
-                return
-            self._pool[worker_id] = Worker(worker_id, name, kinds)
-            for kind in kinds:
-                del self._growing[kind][:1]
-            if ("call" in kinds and self._keep_warm) or ("job" in kinds and self._warm_next_job_worker):
-                self._warm([self._pool[worker_id]])
-            self._warm_next_job_worker &= "job" not in kinds
-            self._settle()
+            self._pool.add(worker_id, name, kinds)
             self._changed.notify_all()
         self._pump()
 
     def worker_lost(self, worker_id: str) -> None:
         """Take note of a worker that is gone; what it ran has failed."""
         with self._changed:
-            worker = self._pool.pop(worker_id, None)
+            worker = self._pool.remove(worker_id)
+            run = None if worker is None else worker.run
             self._changed.notify_all()
-        if worker is not None and worker.run is not None:
-            fail(worker.run, self._lost(worker.run.request))
+        if run is not None:
+            fail(run, self._lost(run.request))
         self._pump()
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Take note of an event that a task or a worker has sent."""
-        run_id, what = event["id"], event["event"]
-        with self._changed:
-            if what == "warm":
-                if run_id in self._pool:
-                    worker = self._pool[run_id]
-                    worker.warming, worker.warm = False, True
-                if "error" in event["devices"]:
-                    logger.error("A worker could not load TensorFlow: %s", event["devices"]["error"])
-                else:
-                    self._devices = DeviceReport(**event["devices"])
-                self._settle()
-                return
-            for worker in self._pool.values():
-                if what == "started" and worker.run is not None and worker.run.request.id == run_id:
+        subject, what = event["id"], event["event"]
+        if what == "warm":
+            self._warmed(subject, event["devices"])
+        elif what == "started":
+            with self._changed:
+                worker = self._pool.ran_by(subject)
+                if worker is not None and worker.run is not None:
                     worker.run.started.set()
-        if what == "started":
-            self._book.started(run_id)
+            self._book.started(subject)
         elif what == "progress":
             news = Progress(event["fraction"], event["message"], tuple(event["metrics"]), event["preview"])
-            self._book.progress(run_id, news)
+            self._book.progress(subject, news)
 
     def preview(self, job_id: str, preview: Preview) -> None:
         """Take note of a job's latest preview."""
         self._book.preview(job_id, preview)
 
-    def trouble(self, sentence: str | None) -> None:
-        """Take note that the workers cannot be reached, or can be again."""
+    def connected(self) -> None:
+        """Take note that the workers have been started or found, for the first time or again."""
+        with self._changed:
+            self._trouble = None
+            self._pool.start_afresh()
+
+    def trouble(self, sentence: str) -> None:
+        """Take note that the workers cannot be reached."""
         with self._changed:
             self._trouble = sentence
             self._changed.notify_all()
+
+    def _warmed(self, worker_id: str, devices: Mapping[str, Any]) -> None:
+        with self._changed:
+            self._pool.warmed(worker_id)
+            if "error" in devices:
+                logger.error("A worker could not load TensorFlow: %s", devices["error"])
+            else:
+                self._devices = DeviceReport(**devices)
 
     # Handing out work
 
@@ -292,10 +248,10 @@ class Engine:
             while True:
                 if self._closed.is_set():
                     raise EngineError("The compute engine has been closed.")
-                worker = self._free("call")
+                worker = self._pool.free("call")
                 if worker is not None:
                     return worker, self._start(worker, request)
-                present = any("call" in w.kinds and not w.leaving for w in self._pool.values())
+                present = self._pool.has("call")
                 if not present and self._trouble is not None:
                     raise EngineError(self._trouble)
                 limit_s = timeout_s if present else max(timeout_s, START_LIMIT_S)
@@ -313,28 +269,18 @@ class Engine:
         began_s = time.monotonic()
         until_s = began_s + timeout_s
         while True:
-            left_s = until_s - time.monotonic()
+            with self._changed:
+                cold = self._pool.is_cold(worker)
+            if cold and time.monotonic() < began_s + START_LIMIT_S:
+                until_s = time.monotonic() + timeout_s
             try:
-                return run.outcome.result(min(left_s, 0.25) if worker.warming else max(left_s, 0.0))
+                return run.outcome.result(min(COLD_LOOK_S, timeout_s) if cold else until_s - time.monotonic())
             except TimeoutError:
-                if worker.warming and time.monotonic() < began_s + START_LIMIT_S:
-                    until_s = time.monotonic() + timeout_s
-                elif time.monotonic() >= until_s and not run.outcome.done():
+                if time.monotonic() >= until_s and not run.outcome.done():
                     self._end_run(run, worker)
                     raise CallTimedOut(
                         f"{run.request.name} took longer than {timeout_s:g} s and was stopped."
                     ) from None
-
-    def _free(self, kind: Kind) -> Worker | None:
-        able = [worker for worker in self._pool.values() if kind in worker.kinds and not worker.leaving]
-        free = [worker for worker in able if worker.run is None]
-        if kind == "job" and not any(worker.kinds == {"call"} for worker in self._pool.values()):
-            # Workers that serve both: keep one free of jobs, so that calls never wait for a job.
-            on_jobs = sum(worker.run is not None and worker.run.request.kind == "job" for worker in able)
-            shared = [worker for worker in able if "call" in worker.kinds]
-            if len(shared) == len(able) > 1 and on_jobs >= len(able) - 1:
-                return None
-        return min(free, key=lambda worker: (len(worker.kinds), worker.name), default=None)
 
     def _start(self, worker: Worker, request: Request) -> Run:
         run = Run(request)
@@ -344,8 +290,7 @@ class Engine:
 
     def _release(self, worker: Worker) -> None:
         with self._changed:
-            worker.run, worker.idle_since_s = None, time.monotonic()
-            self._settle()
+            self._pool.release(worker)
             self._changed.notify_all()
         self._pump()
 
@@ -353,9 +298,9 @@ class Engine:
         """Hand queued jobs to free job workers, and ask for a worker where one is missing."""
         with self._changed:
             while not self._closed.is_set() and (job := self._book.first_queued()) is not None:
-                worker = self._free("job")
+                worker = self._pool.free("job")
                 if worker is None:
-                    self._grow("job", self._settings.job_workers)
+                    self._pool.grow("job", self._settings.job_workers)
                     return
                 request = job.request
                 self._book.take(job)
@@ -415,8 +360,7 @@ class Engine:
             self._workers.abandon(run)
             return
         with self._changed:
-            worker.leaving = True
-        self._workers.end(worker.id)
+            self._pool.end(worker)
 
     def _lost(self, request: Request) -> WorkerLost:
         gigabytes = self._settings.worker_memory_limit_bytes / 1e9
@@ -426,36 +370,6 @@ class Engine:
         )
 
     # Housekeeping
-
-    def _warm(self, workers: list[Worker]) -> None:
-        """Warm workers up, or replace call workers by some that are born warm where that is possible."""
-        calls = [worker for worker in self._pool.values() if worker.kinds == {"call"}]
-        if self._workers.make_template():
-            for worker in calls:
-                worker.replaced = True
-            self._settle()
-        for worker in workers:
-            if not (worker.warm or worker.warming or worker.replaced):
-                worker.warming = True
-                self._workers.warm(worker.id)
-
-    def _grow(self, kind: Kind, wanted: int) -> None:
-        """Ask for as many more workers of a kind as are missing and not on their way."""
-        growing = self._growing[kind]
-        present = sum(kind in w.kinds and not (w.leaving or w.replaced) for w in self._pool.values())
-        while present + len(growing) < wanted and self._workers.grow(kind):
-            growing.append(time.monotonic())
-
-    def _settle(self) -> None:
-        """Have as many call workers as are wanted, and let idle ones go that are replaced or too many."""
-        wanted = self._settings.call_workers
-        self._grow("call", wanted)
-        calls = [w for w in self._pool.values() if w.kinds == {"call"} and not w.leaving]
-        good = [w for w in calls if not w.replaced and (w.warm or not self._keep_warm)]
-        if len(good) >= wanted:
-            for worker in calls:
-                if worker.run is None and worker not in good[:wanted]:
-                    worker.leaving = self._workers.retire(worker.id)
 
     def _keep_tidy(self) -> None:
         while not self._closed.wait(TIDY_EVERY_S):
@@ -469,21 +383,6 @@ class Engine:
         self._book.tidy()
         memory = self._workers.memory_bytes()
         with self._changed:
-            for growing in self._growing.values():
-                growing[:] = [asked_s for asked_s in growing if now_s - asked_s < START_LIMIT_S]
-            for worker in list(self._pool.values()):
-                worker.memory_bytes = memory.get(worker.id, worker.memory_bytes)
-                if worker.run is None and not worker.leaving and not worker.warming:
-                    self._tidy_idle(worker, now_s - worker.idle_since_s)
-            self._settle()
+            self._pool.tidy(memory, now_s)
+            self._changed.notify_all()
         self._pump()
-
-    def _tidy_idle(self, worker: Worker, idle_s: float) -> None:
-        if worker.kinds == {"job"} and idle_s > self._settings.job_worker_idle_s:
-            worker.leaving = self._workers.retire(worker.id)
-        elif worker.used and idle_s > RECYCLE_AFTER_S:
-            if worker.memory_bytes > self._settings.worker_recycle_bytes:
-                worker.replaced = self._workers.kind == "embedded"
-                if self._workers.kind == "cluster":  # whose nannies start another one
-                    worker.leaving = True
-                    self._workers.end(worker.id)

@@ -4,18 +4,8 @@
 (`core.runtime.host`) holds a scheduler and the nannies of the workers, listens on loopback alone, with TLS
 credentials made for this one run.
 
-With ``CNN_WORKBENCH_SCHEDULER`` set, the same engine joins a *cluster* that was started elsewhere, from the
-project's folder on every machine (see `core.runtime.settings` for addresses and TLS files)::
-
-    export DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=1000  # progress events the scheduler keeps
-    dask scheduler --protocol tls --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem
-
-    export DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON__OMP_NUM_THREADS=8  # Dask sets it to 1
-    dask worker tls://host:8786 --nthreads 1 --resources "call=1" --no-dashboard --tls-ca-file …
-    dask worker tls://host:8786 --nthreads 1 --resources "job=1" --no-dashboard --tls-ca-file …
-
-A worker that declares neither resource takes both kinds of work; of several such workers one is always kept
-free of jobs.
+With ``CNN_WORKBENCH_SCHEDULER`` set, the same engine joins a *cluster* that was started elsewhere; how, says
+`core.runtime.settings`. There is no difference between the two but in who starts and ends the workers.
 """
 
 from __future__ import annotations
@@ -26,7 +16,6 @@ import contextlib
 import itertools
 import logging
 import os
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -35,41 +24,17 @@ from typing import Any
 import psutil
 
 from core.runtime import worker as in_worker
-from core.runtime.devices import gpu_driver_present
-from core.runtime.dispatch import Engine, EngineInfo
-from core.runtime.host import Host, Pipe, serve
+from core.runtime.dispatch import Engine
+from core.runtime.host import Host, Pipe, forking_is_safe, serve
 from core.runtime.inline import InlineEngine
-from core.runtime.jobs import (
-    CallTimedOut,
-    EngineError,
-    JobCancelled,
-    JobView,
-    QueueFull,
-    Report,
-    TaskFailed,
-    WorkerLost,
-)
+from core.runtime.jobs import EngineError, WorkerLost
+from core.runtime.loop import LoopThread
 from core.runtime.settings import Settings, cpu_cores
 from core.runtime.settings import settings as environment_settings
 from core.runtime.worker import Outcome, Request
-from core.runtime.workers import EngineKind, Kind, Listener, Run, fail
+from core.runtime.workers import EngineInfo, EngineKind, Kind, Listener, Run, fail
 
-__all__ = [
-    "CallTimedOut",
-    "DaskWorkers",
-    "Engine",
-    "EngineError",
-    "EngineInfo",
-    "InlineEngine",
-    "JobCancelled",
-    "JobView",
-    "QueueFull",
-    "Report",
-    "TaskFailed",
-    "WorkerLost",
-    "dask_engine",
-    "get_engine",
-]
+__all__ = ["DaskWorkers", "Engine", "EngineError", "EngineInfo", "InlineEngine", "dask_engine", "get_engine"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +62,6 @@ def dask_engine(settings: Settings) -> Engine:
     return Engine(DaskWorkers(settings), settings)
 
 
-class ConnectionLostError(ConnectionError):
-    """The scheduler was reached and is no longer."""
-
-
 class DaskWorkers:
     """Workers (see `core.runtime.workers`) that are Dask worker processes.
 
@@ -122,32 +83,29 @@ class DaskWorkers:
         self._host: Host | None = None
         self._template_of: Host | None = None  # the host that was told to fork
         self._client: Any = None
-        self._loop = asyncio.new_event_loop()
-        self._closing = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
+        self._loop = LoopThread(self._serve, name="engine")
 
     def start(self, listener: Listener) -> None:
         """Start or find the scheduler in the background."""
         self._listener = listener
-        self._thread.start()
+        self._loop.start()
 
     def run(self, worker_id: str, run: Run) -> None:
         """Hand a task to a worker."""
-        self._soon(self._run(worker_id, run))
+        self._loop.soon(self._run(worker_id, run))
 
     def cancel(self, worker_id: str, job_id: str) -> None:
         """Let the job's next report end it."""
-        self._soon(self._on_worker(worker_id, in_worker.cancel, job_id))
+        self._loop.soon(self._on_worker(worker_id, in_worker.cancel, job_id))
 
     def abandon(self, run: Run) -> None:
         """Take back a task that its worker has not begun."""
         fail(run, EngineError(f"{run.request.name} was taken back before it began."))
-        self._soon(self._forget(run))
+        self._loop.soon(self._forget(run))
 
     def end(self, worker_id: str) -> None:
         """Kill a worker's process through its nanny, which starts another."""
-        self._soon(self._end(worker_id))
+        self._loop.soon(self._end(worker_id))
 
     def grow(self, kind: Kind) -> bool:
         """Start one more embedded worker."""
@@ -169,49 +127,27 @@ class DaskWorkers:
 
     def warm(self, worker_id: str) -> None:
         """Let a worker import TensorFlow and Keras in the background."""
-        self._soon(self._on_worker(worker_id, _warm_in_worker, self._topic))
+        self._loop.soon(self._on_worker(worker_id, _warm_in_worker, self._topic))
 
     def memory_bytes(self) -> Mapping[str, int]:
         """Return the resident memory of each worker as of its last heartbeat."""
-        self._soon(self._look_for_workers())
+        self._loop.soon(self._look_for_workers())
         return dict(self._memory)
 
     def close(self) -> None:
         """End the workers, if they are embedded, and the connection."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(10.0)
+        self._loop.close(timeout_s=10.0)
         if self._host is not None:
             self._host.close()
 
     # On the event loop
 
-    def _main(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        def begin() -> None:
-            task = self._loop.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        try:
-            self._loop.call_soon_threadsafe(begin)
-        except RuntimeError:
-            work.close()
-            raise EngineError("The compute engine has been closed.") from None
-
     async def _serve(self) -> None:
         """Stay connected until closed: after a loss the host is started, or the cluster is sought, again."""
         failures = 0
-        while not self._closing.is_set():
+        while not self._loop.closing:
             try:
                 await self._connected()
-            except ConnectionLostError:
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -219,56 +155,45 @@ class DaskWorkers:
                 # An embedded host is given a second try before those who wait are told.
                 if self.kind == "cluster" or failures > 1:
                     place = f"scheduler at {self.address}" if self.kind == "cluster" else "worker processes"
-                    self._listener.trouble(
-                        f"The {place} cannot be reached ({type(error).__name__}: {error})."
-                    )
+                    self._listener.trouble(f"The {place} cannot be reached ({_brief(error)}).")
             self._lose_all()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), RECONNECT_AFTER_S * min(failures, 10))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._loop.rest(RECONNECT_AFTER_S * min(max(failures, 0.2), 10))
 
     async def _connected(self) -> None:
-        """Connect, serve until the connection or the host is lost or the engine closed, and clean up."""
+        """Start or seek the scheduler and be its client until it is lost or the engine closes."""
+        if self._settings.scheduler is not None:
+            await self._be_client(self._settings.scheduler, _cluster_tls(self._settings))
+            return
+        self._host = host = Host(self._settings)
+        try:
+            hello = await asyncio.to_thread(host.hello)
+            await self._be_client(hello["address"], hello["tls"])
+        finally:
+            self._host = None
+            await asyncio.to_thread(host.close)
+
+    async def _be_client(self, address: str, tls: Mapping[str, str]) -> None:
         import dask
         from distributed import Client, Security
 
-        dask.config.set(
-            {
-                "distributed.admin.large-graph-warning-threshold": "4GiB",
-                "distributed.comm.timeouts.connect": "10s",
-            }
-        )
-        logging.getLogger("distributed").setLevel(SILENT)
-        if self._settings.scheduler is None:
-            self._host = host = Host(self._settings)
-            hello = await asyncio.to_thread(host.hello)
-            self.address = hello["address"]
-            security = Security(require_encryption=True, **hello["tls"])
-        else:
-            host, security = None, _cluster_security(self._settings)
-        client = Client(
-            self.address, security=security, asynchronous=True, set_as_default=False, name="cnn-workbench"
-        )
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "4GiB"})
+        dask.config.set({"distributed.comm.timeouts.connect": "5s"})
+        _silence_dask()
+        self.address = address
+        security = Security(require_encryption=True, **tls) if tls else None
+        client = Client(address, security=security, asynchronous=True, set_as_default=False, name=self._topic)
         try:
             self._client = await client
             client.subscribe_topic("all", self._on_cluster_event)
             client.subscribe_topic(self._topic, self._on_event)
+            self._listener.connected()
             await self._look_for_workers()
-            self._listener.trouble(None)
-            while client.status == "running" and not self._closing.is_set() and (host is None or host.alive):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), WATCH_EVERY_S)
-            if not self._closing.is_set():
-                raise ConnectionLostError
+            while client.status == "running" and not self._loop.closing:
+                await self._loop.rest(WATCH_EVERY_S)
         finally:
             self._client = None
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 2.0)
-            if host is not None:
-                self._host = None
-                await asyncio.to_thread(host.close)
 
     async def _look_for_workers(self) -> None:
         """Compare the scheduler's workers with those known, and tell the engine what has changed."""
@@ -290,13 +215,13 @@ class DaskWorkers:
         if message.get("action") == "remove-worker":
             self._lose(message["worker"])
         elif message.get("action") == "add-worker":
-            self._soon(self._look_for_workers())
+            self._loop.soon(self._look_for_workers())
 
     def _on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
         message = event[1]
         self._listener.event(message)
         if message.get("preview"):
-            self._soon(self._fetch_preview(message["id"]))
+            self._loop.soon(self._fetch_preview(message["id"]))
 
     async def _fetch_preview(self, job_id: str) -> None:
         # Fetched, not sent along: the scheduler keeps events, and it should not keep pictures.
@@ -320,33 +245,39 @@ class DaskWorkers:
         from distributed.client import FutureCancelledError
 
         request = run.request
-        if self._client is None or address not in self._known:
+        if self._client is None or self._client.status != "running":
+            self._lose_all()
+        if address not in self._known:
             fail(run, WorkerLost(f"The worker that was to run {request.name} is gone."))
             return
-        future = self._client.submit(
-            _run_in_worker,
-            request,
-            self._topic,
-            key=f"{request.name}-{request.id}",
-            pure=False,
-            workers=[address],
-            allow_other_workers=False,
-        )
-        self._runs[request.id] = address, run, future
+        future: Any = None
         try:
+            future = self._client.submit(
+                _run_in_worker,
+                request,
+                self._topic,
+                key=f"{request.name}-{request.id}",
+                pure=False,
+                workers=[address],
+                allow_other_workers=False,
+            )
+            self._runs[request.id] = address, run, future
             outcome: Outcome = await future
             if not run.outcome.done():
                 run.outcome.set_result(outcome)
         except KilledWorker:
             self._lose(address)
         except (FutureCancelledError, asyncio.CancelledError):
+            if self._client is None or self._client.status != "running":
+                self._lose_all()
             fail(run, WorkerLost(f"The connection to the worker that ran {request.name} was lost."))
         except Exception as error:
-            fail(run, EngineError(f"{request.name} could not be run: {type(error).__name__}: {error}"))
+            fail(run, EngineError(f"{request.name} could not be run ({_brief(error)})."))
         finally:
             self._runs.pop(request.id, None)
-            with contextlib.suppress(Exception):
-                future.release()
+            if future is not None:
+                with contextlib.suppress(Exception):
+                    future.release()
 
     async def _forget(self, run: Run) -> None:
         if run.request.id in self._runs:
@@ -362,7 +293,7 @@ class DaskWorkers:
         for at, run, _ in list(self._runs.values()):
             if at == address:
                 fail(run, WorkerLost(f"The worker that ran {run.request.name} is gone."))
-                self._soon(self._forget(run))
+                self._loop.soon(self._forget(run))
 
     def _lose_all(self) -> None:
         for address in list(self._known):
@@ -403,10 +334,7 @@ async def _host(pipe: Pipe) -> None:
         {
             "distributed.admin.low-level-log-length": 200,  # events kept by the scheduler
             "distributed.diagnostics.nvml": False,
-            "distributed.nanny.pre-spawn-environ": {
-                "MALLOC_TRIM_THRESHOLD_": 65536,
-                "PYTHONHASHSEED": "6640",
-            },
+            "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
             "distributed.scheduler.active-memory-manager.start": False,
             "distributed.scheduler.allowed-failures": 0,
             "distributed.scheduler.http.routes": [],
@@ -420,7 +348,7 @@ async def _host(pipe: Pipe) -> None:
             "temporary-directory": config["folder"],
         }
     )
-    logging.getLogger("distributed").setLevel(SILENT)
+    _silence_dask()
     security = Security.temporary()
     common = {"host": "127.0.0.1", "protocol": "tls", "security": security}
     scheduler = await Scheduler(port=0, dashboard=False, dashboard_address="127.0.0.1:0", **common)
@@ -499,24 +427,24 @@ def _kill_child(dask_worker: Any = None) -> None:
             psutil.Process(dask_worker.pid).kill()
 
 
-def forking_is_safe() -> bool:
-    """Say whether a process with TensorFlow loaded may fork: on Linux, if that opened no GPU driver."""
-    return sys.platform == "linux" and not gpu_driver_present()
-
-
 def _kinds(resources: Mapping[str, float]) -> frozenset[Kind]:
     kinds: list[Kind] = ["call", "job"]
     return frozenset(kind for kind in kinds if resources.get(kind, 0) > 0) or frozenset(kinds)
 
 
-def _cluster_security(settings: Settings) -> Any:
-    from distributed import Security
+def _silence_dask() -> None:
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(SILENT)
 
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
+
+
+def _cluster_tls(settings: Settings) -> dict[str, str]:
     if settings.scheduler is None or not settings.scheduler.startswith("tls:"):
-        return None
-    return Security(
-        require_encryption=True,
-        tls_ca_file=str(settings.tls_ca),
-        tls_client_cert=str(settings.tls_cert),
-        tls_client_key=str(settings.tls_key),
-    )
+        return {}
+    names = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+    files = (settings.tls_ca, settings.tls_cert, settings.tls_key)
+    return dict(zip(names, map(str, files), strict=True))

@@ -23,6 +23,7 @@ from typing import IO, Any, Literal
 
 import psutil
 
+from core.runtime.devices import gpu_driver_present
 from core.runtime.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -133,6 +134,11 @@ class Pipe:
 def serve(service: Callable[[Pipe], Coroutine[Any, Any, None]]) -> None:
     """Be the host process."""
     asyncio.run(service(Pipe()))
+
+
+def forking_is_safe() -> bool:
+    """Say whether a process with TensorFlow loaded may fork: on Linux, if that opened no GPU driver."""
+    return sys.platform == "linux" and not gpu_driver_present()
 
 
 def _end_with_children(folder: str) -> None:

@@ -15,6 +15,18 @@ one sentence that names the variable, what was expected and what was received.
 ``CNN_WORKBENCH_QUEUED_JOBS``    jobs that may wait at once (8)
 ``CNN_WORKBENCH_OWNER_JOBS``     jobs one owner may have waiting and running (4)
 ===============================  =====================================================================
+
+A cluster is started from the project's folder, the same version on every machine::
+
+    export DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=1000  # progress events the scheduler keeps
+    dask scheduler --protocol tls --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem
+
+    export DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON__OMP_NUM_THREADS=8  # Dask sets it to 1
+    dask worker tls://host:8786 --nthreads 1 --resources "call=1" --no-dashboard --tls-ca-file ca.pem ...
+    dask worker tls://host:8786 --nthreads 1 --resources "job=1" --no-dashboard --tls-ca-file ca.pem ...
+
+Give each worker one thread, since a task that must be stopped is stopped with its process. A worker without
+resources takes calls and jobs; of several such workers one is always kept free of jobs.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import gc
 import importlib
 import os
 import threading
+from collections.abc import Iterator
 
 
 def load() -> None:
@@ -20,8 +21,22 @@ def load() -> None:
     if hasattr(os, "setpriority"):  # on Linux a thread has a priority of its own
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
-    for module in ("distributed", "tensorflow", "keras", "core.runtime.engine"):
-        importlib.import_module(module)
+    with silent():
+        for module in ("distributed", "tensorflow", "keras", "core.runtime.engine"):
+            importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Drop what native code writes as an error: TensorFlow says at import how it was compiled."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 # In a thread, so that the forked workers do not inherit its low priority.

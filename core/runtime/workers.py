@@ -14,6 +14,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from core.runtime.devices import DeviceReport
 from core.runtime.jobs import EngineError
 from core.runtime.report import Preview
 from core.runtime.worker import Outcome, Request
@@ -48,6 +49,35 @@ class Worker:
     memory_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What `Engine.describe` says of one worker."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    busy: bool
+    warm: bool
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine is and does at one moment.
+
+    ``devices`` is None until a worker has warmed up; ``trouble`` is a sentence while the workers cannot be
+    reached.
+    """
+
+    kind: EngineKind
+    address: str
+    ready: bool
+    workers: tuple[WorkerInfo, ...]
+    jobs_waiting: int
+    jobs_running: int
+    devices: DeviceReport | None
+    trouble: str | None
+
+
 class Listener(Protocol):
     """What an engine wants to hear from its workers, on any thread."""
 
@@ -63,8 +93,11 @@ class Listener(Protocol):
     def preview(self, job_id: str, preview: Preview) -> None:
         """Take note of a job's latest preview."""
 
-    def trouble(self, sentence: str | None) -> None:
-        """Take note that the workers cannot be reached, or can be again."""
+    def connected(self) -> None:
+        """Take note that the workers have been started or found; each is told of by itself."""
+
+    def trouble(self, sentence: str) -> None:
+        """Take note that the workers cannot be reached."""
 
 
 class Workers(Protocol):

@@ -101,3 +101,26 @@ def note_and_sleep(file: str, seconds: float) -> None:
     with open(file, "a", encoding="ascii") as notes:
         notes.write(f"{os.getpid()}\n")
     time.sleep(seconds)
+
+
+def leave() -> None:
+    sys.exit("Enough")
+
+
+_held: list[NDArray[np.uint8]] = []
+
+
+def allocate(megabytes: int) -> int:
+    """Hold memory until the process ends."""
+    _held.append(np.ones(megabytes * 2**20, np.uint8))
+    return os.getpid()
+
+
+def allocate_and_sleep(megabytes: int, seconds: float) -> None:
+    allocate(megabytes)
+    time.sleep(seconds)
+
+
+def sleep_and_tell(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
