@@ -204,6 +204,10 @@ class TranslationResult:
         fully_connected_change: the same for a fully connected layer with weights of its own (normally
             distributed) from up to 32 x 32 pixels in the middle to as many outputs; None if the shift is
             larger than that.
+        images: the image and the moved one, (H - |down|, W - |right|) each.
+        maps: the convolution of each, whole.
+        places: where in each map the outputs lie that both know: (top, left, height, width).
+        fully_connected_maps: the outputs of the fully connected layer for each, or None.
     """
 
     shift_px: tuple[int, int]
@@ -213,6 +217,10 @@ class TranslationResult:
     convolution_change: float
     interior_change: float | None
     fully_connected_change: float | None
+    images: tuple[Map, Map]
+    maps: tuple[Map, Map]
+    places: tuple[tuple[int, int, int, int], tuple[int, int, int, int]]
+    fully_connected_maps: tuple[Map, Map] | None
 
 
 def translation_equivariance(
@@ -251,6 +259,9 @@ def translation_equivariance(
         for n, f, shift in zip(original.shape, kernel.shape, map_shift, strict=True)
     ]
     inner = np.ix_(*interior)
+    rows, columns = (_overlap(n, d) for n, d in zip(before.shape, map_shift, strict=True))
+    height, width = expected.shape
+    dense = _fully_connected_maps(original, moved, shift_px, seed)
     return TranslationResult(
         shift_px=shift_px,
         map_shift=map_shift,
@@ -258,7 +269,14 @@ def translation_equivariance(
         convolved_then_shifted=expected,
         convolution_change=relative_change(expected, result),
         interior_change=relative_change(expected[inner], result[inner]) if expected[inner].size else None,
-        fully_connected_change=_fully_connected_change(np.asarray(picture, np.float32), shift_px, seed),
+        fully_connected_change=None if dense is None else relative_change(*_shared(*dense, shift_px)),
+        images=(original, moved),
+        maps=(before, after),
+        places=(
+            (rows[0].start, columns[0].start, height, width),
+            (rows[1].start, columns[1].start, height, width),
+        ),
+        fully_connected_maps=dense,
     )
 
 
@@ -292,8 +310,10 @@ def _sees_no_padding(n: int, f: int, shift: int, settings: ConvolutionSettings) 
     return np.flatnonzero(inside[old] & inside[new])
 
 
-def _fully_connected_change(picture: Map, shift_px: tuple[int, int], seed: int) -> float | None:
-    original, moved = _crops(picture, shift_px)
+def _fully_connected_maps(
+    original: Map, moved: Map, shift_px: tuple[int, int], seed: int
+) -> tuple[Map, Map] | None:
+    """Return what a fully connected layer answers to the middle of both images, as (h, w) like its input."""
     height, width = (min(n, _FULLY_CONNECTED_SIDE_PX) for n in original.shape)
     if abs(shift_px[0]) >= height or abs(shift_px[1]) >= width:
         return None
@@ -301,6 +321,7 @@ def _fully_connected_change(picture: Map, shift_px: tuple[int, int], seed: int) 
     middle = (slice(top, top + height), slice(left, left + width))
     pixels = height * width
     weights = np.random.default_rng(seed).standard_normal((pixels, pixels), np.float32)
-    before = (weights @ original[middle].ravel()).reshape(height, width)
-    after = (weights @ moved[middle].ravel()).reshape(height, width)
-    return relative_change(*_shared(before, after, shift_px))
+    return (
+        (weights @ original[middle].ravel()).reshape(height, width),
+        (weights @ moved[middle].ravel()).reshape(height, width),
+    )

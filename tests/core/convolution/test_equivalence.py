@@ -136,6 +136,23 @@ def test_the_map_moves_with_the_picture(picture, shift_px):
         assert result.fully_connected_change > 0.05
 
 
+def test_what_is_compared_is_found_at_its_places_in_the_whole_maps(picture):
+    kernel, settings = filter_kernel("sobel_vertical"), ConvolutionSettings(stride=2)
+    result = translation_equivariance(picture, kernel, settings, (-4, 6))
+
+    (image, moved), compared = result.images, (result.convolved_then_shifted, result.shifted_then_convolved)
+    np.testing.assert_array_equal(moved[:-4, 6:], image[4:, :-6])
+    for one, whole, place, part in zip((image, moved), result.maps, result.places, compared, strict=True):
+        np.testing.assert_array_equal(whole, convolve(one, kernel, settings))
+        top, left, height, width = place
+        np.testing.assert_array_equal(whole[top : top + height, left : left + width], part)
+    before, after = result.fully_connected_maps
+    assert before.shape == after.shape == (32, 32)
+    # Without a shift the two inputs are one, and the same weights give the same outputs.
+    again = translation_equivariance(picture, kernel, settings, (0, 0)).fully_connected_maps
+    np.testing.assert_array_equal(*again)
+
+
 def test_a_border_breaks_the_rim_and_nothing_else(picture):
     settings = ConvolutionSettings(padding="same")
 
