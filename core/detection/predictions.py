@@ -1,24 +1,96 @@
-"""From the network's raw rows to boxes on the picture, in NumPy, without a network library.
+"""From a network's answer to boxes on the picture, in NumPy, without a network library.
 
-The page keeps the raw rows of a picture: moving a slider for confidence or IoU decodes them again and never
+A page keeps the answer of a picture: moving a slider for confidence or IoU selects from it again and never
 runs the network.
 
-Arrays: raw (A, 4 + C) float32 as `yolo.build_detector` answers; boxes xyxy (n, 4) in pixels of the picture.
+Arrays: raw rows (A, 4 + C) float32 as `yolo.build_detector` gives them; boxes xyxy (n, 4) float32 in pixels
+of the picture; scores (A, C) in 0..1; class ids int64 (n,).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.detection.evaluation import ImageDetections
 from core.detection.grid import MAX_LOG_DISTANCE, cell_centres
-from core.detection.suppression import non_max_suppression
+from core.detection.suppression import Suppression, non_max_suppression
 
-MAX_CANDIDATES = 1000
+Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
+PADDING = 114
+# More boxes than this over the threshold of one picture are noise; the best of them are kept.
+MAX_CANDIDATES = 2000
 
 
-def decode_rows(raw: NDArray[np.float32], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+class PictureError(ValueError):
+    """An array that is no picture."""
+
+
+@dataclass(frozen=True)
+class NetworkAnswer:
+    """All that a network says about a picture, whatever the thresholds will be.
+
+    `boxes_xyxy` (A, 4) in pixels of the picture, not cut at its border; `scores` (A, C); `image_size` is
+    (width, height) in pixels; `model` names what answered.
+    """
+
+    boxes_xyxy: Floats
+    scores: Floats
+    image_size: tuple[int, int]
+    class_names: tuple[str, ...]
+    model: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Boxes over the confidence before suppression, best first, and what suppression made of them.
+
+    `suppression` refers to the order of `candidates`; `detections` are those that stayed.
+    """
+
+    candidates: ImageDetections
+    suppression: Suppression
+    detections: ImageDetections
+
+
+def check_picture(image: Image) -> None:
+    """Hold that an array is an RGB picture.
+
+    Raises:
+        PictureError: If it is not uint8 (H, W, 3) with both sides over 0.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise PictureError(
+            f"expected an RGB picture uint8 (H, W, 3), received {image.dtype} of shape {image.shape}"
+        )
+
+
+def letterbox_picture(image: Image, size_px: int) -> tuple[Image, tuple[float, float]]:
+    """Scale a picture into the upper left of a grey square; also (x, y) scale from picture to square.
+
+    Raises:
+        PictureError: If the array is no RGB picture.
+
+    >>> square, scale = letterbox_picture(np.zeros((100, 200, 3), np.uint8), 64)
+    >>> square.shape, scale
+    ((64, 64, 3), (0.32, 0.32))
+    """
+    check_picture(image)
+    height, width = image.shape[:2]
+    scale = size_px / max(height, width)
+    new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+    square = np.full((size_px, size_px, 3), PADDING, np.uint8)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    square[:new_height, :new_width] = cv2.resize(image, (new_width, new_height), interpolation=smooth)
+    return square, (new_width / width, new_height / height)
+
+
+def decode_rows(raw: Floats, size_px: int) -> tuple[Floats, Floats]:
     """Boxes (A, 4) in pixels of the network's square input and class probabilities (A, C)."""
     cells = cell_centres(size_px, size_px)
     distances = np.exp(np.clip(raw[:, :4], -MAX_LOG_DISTANCE, MAX_LOG_DISTANCE)) * cells[:, 2:]
@@ -27,19 +99,51 @@ def decode_rows(raw: NDArray[np.float32], size_px: int) -> tuple[NDArray[np.floa
     return boxes.astype(np.float32), scores.astype(np.float32)
 
 
-def detections_of(
-    raw: NDArray[np.float32],
+def answer_of(
+    raw: Floats,
     size_px: int,
     scale_xy: tuple[float, float],
-    confidence: float = 0.25,
-    iou_threshold: float = 0.6,
-) -> ImageDetections:
-    """Boxes after suppression within each class, on a picture scaled by `scale_xy` into the square."""
+    image_size: tuple[int, int],
+    class_names: tuple[str, ...],
+    model: str,
+) -> NetworkAnswer:
+    """The embedded network's rows as boxes on a picture that was scaled by `scale_xy` into its square."""
     boxes, scores = decode_rows(raw, size_px)
-    rows, class_ids = np.nonzero(scores >= confidence)
-    values = scores[rows, class_ids]
-    order = np.argsort(-values, kind="stable")[:MAX_CANDIDATES]
-    rows, class_ids, values = rows[order], class_ids[order], values[order]
-    found = np.clip(boxes[rows], 0, size_px) / np.array([*scale_xy, *scale_xy])
-    keep = non_max_suppression(found, values, class_ids, iou_threshold).keep
-    return ImageDetections(found[keep], class_ids[keep], values[keep])
+    on_picture = np.asarray(boxes / np.array([*scale_xy, *scale_xy]), np.float32)
+    return NetworkAnswer(on_picture, scores, image_size, class_names, model)
+
+
+def select(
+    answer: NetworkAnswer,
+    confidence: float = 0.25,
+    iou_threshold: float = 0.45,
+    agnostic: bool = False,
+    classes: Collection[int] | None = None,
+) -> Selection:
+    """Boxes whose score reaches `confidence`, cut at the picture's border, before and after suppression.
+
+    Suppression is within each class, over all of them where `agnostic`; `classes` leaves the others out.
+
+    Raises:
+        PictureError: If the confidence lies outside 0..1.
+    """
+    if not 0 <= confidence <= 1:
+        raise PictureError(f"expected a confidence in 0..1, received {confidence}")
+    wanted = answer.scores >= max(confidence, 1e-6)  # (A, C)
+    if classes is not None:
+        hidden = np.ones(wanted.shape[1], np.bool_)
+        hidden[list(classes)] = False
+        wanted[:, hidden] = False
+    rows, class_ids = np.nonzero(wanted)
+    scores = answer.scores[rows, class_ids]
+    best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+    rows, class_ids, scores = rows[best], class_ids[best], scores[best]
+    limits = np.array([*answer.image_size, *answer.image_size], np.float32)
+    boxes = np.clip(answer.boxes_xyxy[rows], 0, limits)
+    result = non_max_suppression(boxes, scores, None if agnostic else class_ids, iou_threshold)
+    keep = result.keep
+    return Selection(
+        ImageDetections(boxes, class_ids, scores),
+        result,
+        ImageDetections(boxes[keep], class_ids[keep], scores[keep]),
+    )
