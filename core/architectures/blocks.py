@@ -94,24 +94,39 @@ def _by_name(nodes: Sequence[BlockInput]) -> list[str | None]:
 
 
 def _segments(nodes: Sequence[BlockInput]) -> list[tuple[int, ...]]:
-    """For each node the nodes of its stretch, which ends at a layer that every path passes.
+    """For each node the nodes of its stretch.
 
-    A stretch without branches is cut into single nodes.
+    A stretch ends at a layer that every path to the main output passes. Without branches it is a single
+    node, and so are the layers on the way to other outputs.
     """
+    main = _leading_to_main_output(nodes)
     farthest = list(range(len(nodes)))
-    for index, node in enumerate(nodes):
-        for source in node.inbound:
+    for index in main:
+        for source in nodes[index].inbound:
             farthest[source] = max(farthest[source], index)
-    segments: list[tuple[int, ...]] = []
-    reach, first = 0, 0
-    for index in range(len(nodes)):
+    segments: list[tuple[int, ...]] = [(index,) for index in range(len(nodes))]
+    stretch: list[int] = []
+    reach = 0
+    for index in main:
+        stretch.append(index)
         if reach <= index:  # no path jumps over this node
-            segments += [tuple(range(first, index + 1))] * (index + 1 - first)
-            first = index + 1
+            for member in stretch:
+                segments[member] = tuple(stretch)
+            stretch = []
         reach = max(reach, farthest[index])
-    if first < len(nodes):
-        segments += [tuple(range(first, len(nodes)))] * (len(nodes) - first)
     return segments
+
+
+def _leading_to_main_output(nodes: Sequence[BlockInput]) -> list[int]:
+    """The nodes from which the output at the end of the longest path can be reached, in order."""
+    depth: list[int] = []
+    for node in nodes:
+        depth.append(1 + max((depth[source] for source in node.inbound), default=0))
+    wanted = {max(range(len(nodes)), key=lambda index: depth[index])}
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in wanted:
+            wanted.update(nodes[index].inbound)
+    return sorted(wanted)
 
 
 def _end_of_part(nodes: Sequence[BlockInput], segment: tuple[int, ...], index: int) -> str:
