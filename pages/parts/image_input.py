@@ -10,8 +10,9 @@ import streamlit as st
 from core.runtime.images import DecodedImage, ImageError, content_hash, decode_image
 from core.runtime.samples import SAMPLES, load_sample
 
-OWN = "own"
-CAMERA = "camera"
+# No sample is called so: one of them is "camera".
+OWN = "own_picture"
+CAMERA = "own_photo"
 OWN_LABELS = {OWN: "Your own picture…", CAMERA: "Take a photo…"}
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif"]
 KEPT = "_own_pictures"
