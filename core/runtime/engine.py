@@ -27,7 +27,7 @@ from core.runtime import worker as in_worker
 from core.runtime.dispatch import Engine
 from core.runtime.host import Host, Pipe, forking_is_safe, serve
 from core.runtime.inline import InlineEngine
-from core.runtime.jobs import EngineError, WorkerLost
+from core.runtime.jobs import EngineError, WorkerLost, brief
 from core.runtime.loop import LoopThread
 from core.runtime.settings import Settings, cpu_cores
 from core.runtime.settings import settings as environment_settings
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 TEMPLATE = "core.runtime.template"
 SILENT = logging.CRITICAL + 1  # Dask logs what is reported through the engine
 RECONNECT_AFTER_S = 1.0
+LOOK_AGAIN_S = 0.02
 WATCH_EVERY_S = 0.25
 
 _engine: Engine | None = None
@@ -155,7 +156,7 @@ class DaskWorkers:
                 # An embedded host is given a second try before those who wait are told.
                 if self.kind == "cluster" or failures > 1:
                     place = f"scheduler at {self.address}" if self.kind == "cluster" else "worker processes"
-                    self._listener.trouble(f"The {place} cannot be reached ({_brief(error)}).")
+                    self._listener.trouble(f"The {place} cannot be reached ({brief(error)}).")
             self._lose_all()
             await self._loop.rest(RECONNECT_AFTER_S * min(max(failures, 0.2), 10))
 
@@ -199,6 +200,7 @@ class DaskWorkers:
         """Compare the scheduler's workers with those known, and tell the engine what has changed."""
         if self._client is None:
             return
+        beginning = False
         with contextlib.suppress(OSError):
             identity = await self._client.scheduler.identity(n_workers=-1)
             present: dict[str, dict[str, Any]] = identity["workers"]
@@ -206,16 +208,20 @@ class DaskWorkers:
                 self._lose(address)
             self._memory = {address: int(w["metrics"].get("memory", 0)) for address, w in present.items()}
             for address, info in present.items():
+                beginning |= info["status"] == "init"
                 if address not in self._known and info["status"] == "running":
                     self._known[address] = str(info["name"])
                     self._listener.worker_added(address, str(info["name"]), _kinds(info["resources"]))
+        if beginning:  # a worker is announced a moment before it runs
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._loop.soon(self._look_for_workers())
 
     def _on_cluster_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        message = event[1]
-        if message.get("action") == "remove-worker":
-            self._lose(message["worker"])
-        elif message.get("action") == "add-worker":
-            self._loop.soon(self._look_for_workers())
+        match event[1]:
+            case {"action": "remove-worker", "worker": address}:
+                self._lose(address)
+            case {"action": "add-worker"}:
+                self._loop.soon(self._look_for_workers())
 
     def _on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
         message = event[1]
@@ -228,17 +234,14 @@ class DaskWorkers:
         if job_id not in self._runs or job_id in self._previews:
             return
         self._previews.add(job_id)
-        try:
-            address = self._runs[job_id][0]
+        address = self._runs[job_id][0]
+        with contextlib.suppress(OSError, AttributeError, ValueError):  # the job or the connection has ended
             answers = await self._client.run(
                 in_worker.latest_preview, job_id, workers=[address], on_error="ignore"
             )
             if answers.get(address) is not None and job_id in self._runs:
                 self._listener.preview(job_id, answers[address])
-        except (OSError, AttributeError, ValueError):
-            logger.debug("A preview could not be fetched", exc_info=True)
-        finally:
-            self._previews.discard(job_id)
+        self._previews.discard(job_id)
 
     async def _run(self, address: str, run: Run) -> None:
         from distributed import KilledWorker
@@ -272,7 +275,7 @@ class DaskWorkers:
                 self._lose_all()
             fail(run, WorkerLost(f"The connection to the worker that ran {request.name} was lost."))
         except Exception as error:
-            fail(run, EngineError(f"{request.name} could not be run ({_brief(error)})."))
+            fail(run, EngineError(f"{request.name} could not be run ({brief(error)})."))
         finally:
             self._runs.pop(request.id, None)
             if future is not None:
@@ -308,13 +311,18 @@ class DaskWorkers:
 
     async def _on_worker(self, address: str, function: Callable[..., object], *args: object) -> None:
         if self._client is not None:
+            work = self._client.run(function, *args, workers=[address], on_error="ignore")
             with contextlib.suppress(OSError, ValueError, TimeoutError):
-                await asyncio.wait_for(
-                    self._client.run(function, *args, workers=[address], on_error="ignore"), 10.0
-                )
+                await asyncio.wait_for(work, 10.0)
 
 
 # In the host process
+
+NOT_NEEDED = (
+    *("diagnostics.nvml", "worker.profile.enabled"),
+    *("scheduler.active-memory-manager.start", "scheduler.work-stealing"),
+    *("worker.memory.pause", "worker.memory.spill", "worker.memory.target"),
+)
 
 
 def host_main() -> None:
@@ -330,21 +338,15 @@ async def _host(pipe: Pipe) -> None:
     config = pipe.config
     os.environ.update(in_worker.environment())  # the template's too
     threads = {"call": cpu_cores(), "job": max(1, cpu_cores() // config["jobs"])}
+    dask.config.set({f"distributed.{name}": False for name in NOT_NEEDED})
     dask.config.set(
         {
             "distributed.admin.low-level-log-length": 200,  # events kept by the scheduler
-            "distributed.diagnostics.nvml": False,
             "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
-            "distributed.scheduler.active-memory-manager.start": False,
             "distributed.scheduler.allowed-failures": 0,
             "distributed.scheduler.http.routes": [],
-            "distributed.scheduler.work-stealing": False,
             "distributed.scheduler.worker-ttl": None,
             "distributed.worker.http.routes": [],
-            "distributed.worker.memory.pause": False,
-            "distributed.worker.memory.spill": False,
-            "distributed.worker.memory.target": False,
-            "distributed.worker.profile.enabled": False,
             "temporary-directory": config["folder"],
         }
     )
@@ -436,10 +438,6 @@ def _silence_dask() -> None:
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(SILENT)
-
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
 
 
 def _cluster_tls(settings: Settings) -> dict[str, str]:

@@ -342,6 +342,15 @@ def new_job_id() -> str:
     return uuid.uuid4().hex
 
 
+def brief(error: BaseException) -> str:
+    """Name an error in one line, for those who look after the machine.
+
+    >>> brief(OSError("no route to host"))
+    'OSError: no route to host'
+    """
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
+
+
 def task_failed(outcome: Outcome) -> TaskFailed:
     """Make the error that stands for a failed outcome."""
     return TaskFailed(outcome.error, outcome.error_type, outcome.details)

@@ -124,3 +124,9 @@ def allocate_and_sleep(megabytes: int, seconds: float) -> None:
 def sleep_and_tell(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+def report_clock(count: int, report: Report) -> None:
+    for _ in range(count):
+        report(metrics={"clock": time.time()})
+        time.sleep(0.1)
