@@ -289,7 +289,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Save, and validate every few epochs."""
         row: dict[str, Any] = {
-            "epoch": epoch + 1,
+            "epoch": len(self.history) + 1,
             "size_px": self.batches.size_px,
             "elapsed_s": round(time.monotonic() - self.started),
             "fraction": self.progress.fraction,
