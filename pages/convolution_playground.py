@@ -22,6 +22,7 @@ chosen = st.segmented_control(
     required=True,
     key="view",
     bind="query-params",
+    persist_state="session",
     label_visibility="collapsed",
 )
 VIEWS[chosen or "convolve"][1]()

@@ -32,7 +32,7 @@ def warm_up_soon() -> None:
     _warm_up_once()
 
 
-def compute(task: Callable[..., Any], *args: Any, timeout_s: float = 30.0, **kwargs: Any) -> Any:
+def compute(task: Callable[..., Any], *args: Any, timeout_s: float = 60.0, **kwargs: Any) -> Any:
     """Call a task in a worker and wait for its result; on failure say why on the page and stop there.
 
     The result is None when the engine could not answer; the page goes on without it.

@@ -148,7 +148,7 @@ def test_a_filter_larger_than_the_image_is_told(tab: Page, server: Server) -> No
 def test_the_three_programs_run_and_agree(tab: Page, server: Server) -> None:
     open_page(tab, server, NOTES)
     tab.get_by_role("button", name="Run all and compare").click()
-    expect(tab.locator(".st-key-convolution_code_differences")).to_be_visible(timeout=90_000)
+    expect(tab.get_by_test_id("stDataFrame")).to_have_count(2, timeout=120_000)
     assert problems_on(tab) == []
 
 
@@ -158,7 +158,7 @@ def test_learn_the_filter_finds_sobel_and_its_result_survives_leaving_the_page(t
     expect(tab.get_by_role("progressbar").first).to_be_visible(timeout=60_000)
     tab.get_by_role("link", name="Home").click()
     expect(tab.get_by_role("heading", name="CNN Workbench")).to_be_visible()
-    tab.go_back()
+    tab.get_by_role("link", name="Convolution playground").first.click()
     expect(tab.get_by_text("every weight is within")).to_be_visible(timeout=120_000)
     assert problems_on(tab) == []
 
@@ -167,8 +167,8 @@ def test_learning_stops_within_a_second(tab: Page, server: Server) -> None:
     address = "/convolution_playground?view=Learn+the+filter&preparation=As+it+is&steps=32000"
     open_page(tab, server, address)
     tab.get_by_role("button", name="Start learning").click()
-    stop = tab.get_by_role("button", name="Stop")
-    expect(tab.get_by_text("Learned so far")).to_be_visible(timeout=90_000)
+    stop = tab.locator(".st-key-learning_stop button")
+    expect(tab.get_by_text("Learned so far")).to_be_visible(timeout=120_000)
     stop.click()
     expect(tab.get_by_text("Stopped after")).to_be_visible(timeout=3_000)
 

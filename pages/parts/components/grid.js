@@ -19,7 +19,9 @@ export default function (component) {
   table.setAttribute("role", "grid");
   table.className = data.mode;
   table.style.setProperty("--cell", data.cell_px + "px");
-  table.style.setProperty("--letter", Math.max(8, Math.min(15, data.cell_px * 0.34)) + "px");
+  // A monospaced letter is 0.6 of its size wide: the longest number must fit into its cell.
+  const longest = Math.max(1, ...data.texts.flat().map((text) => text.length));
+  table.style.setProperty("--letter", Math.max(6, Math.min(15, (data.cell_px - 4) / (0.62 * longest))) + "px");
 
   const shape = `${rows}x${columns}:${data.mode}`;
   if (table.dataset.shape !== shape) {
@@ -67,6 +69,8 @@ export default function (component) {
         if (field.value.trim() === data.texts[row][column] || field.dataset.sent === field.value) return;
         field.dataset.sent = field.value;
         setTriggerValue("edit", { row, column, text: field.value.slice(0, 24) });
+        // What is no number is refused: the page says so, and the cell shows its number again.
+        if (field.value.trim() === "" || !Number.isFinite(Number(field.value.replace(",", ".")))) field.value = text;
       };
       field.onfocus = () => { field.dataset.sent = ""; field.select(); };
       field.onblur = send;

@@ -348,4 +348,4 @@ def _inputs_as_code(values: np.ndarray, given: Input, chosen: ChosenFilter) -> s
         kernel = f"kernel = np.array({np.round(chosen.kernel, 6).tolist()})"
     else:
         kernel = f'kernel = np.load("filter_{chosen.name}.npy")  # the download below'
-    return f"{image}\n{kernel}\n"
+    return f"{image}\n{kernel}"

@@ -77,10 +77,10 @@ def view() -> None:
 
 
 def _settings_controls() -> LearningSettings | None:
-    optimiser = st.segmented_control(
-        "Optimiser", list(OPTIMISERS), format_func=OPTIMISERS.__getitem__, default="sgd", required=True, key="optimiser",
-        bind="query-params", help="How a gradient becomes a step. Adam scales each weight's step by itself.",
-    ) or "sgd"
+    optimiser = st.selectbox(
+        "Optimiser", list(OPTIMISERS), format_func=OPTIMISERS.__getitem__, key="optimiser", bind="query-params",
+        help="How a gradient becomes a step. Adam scales each weight's step by itself.",
+    )
     with st.popover("Learning rate, data, seed", icon=":material/tune:", width="stretch"):
         rate = st.select_slider(
             "Learning rate", [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1.0],
