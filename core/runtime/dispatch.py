@@ -25,7 +25,7 @@ from core.runtime.workers import EngineInfo, Kind, Run, Worker, Workers, fail
 
 logger = logging.getLogger(__name__)
 
-CANCEL_GRACE_S = 0.4  # then the worker of a job that does not heed its cancellation is ended
+CANCEL_GRACE_S = 0.3  # then the worker of a job that does not heed its cancellation is ended
 COLD_LOOK_S = 0.25
 MAX_ATTEMPTS = 3  # handing over a task again whose worker was lost before it began
 TIDY_EVERY_S = 5.0
@@ -75,8 +75,7 @@ class Engine:
             else:
                 if outcome.state == "done":
                     return outcome.value()
-                logger.info("%s failed in a worker:\n%s", request.task, outcome.details)
-                raise job_records.task_failed(outcome)
+                raise job_records.task_failed(request, outcome)
             finally:
                 self._release(worker)
 
@@ -331,8 +330,7 @@ class Engine:
             if outcome.preview is not None:
                 self._book.preview(job.id, outcome.preview)
             if outcome.state == "failed":
-                logger.info("%s failed in a worker:\n%s", run.request.task, outcome.details)
-                self._book.finish(job, "failed", job_records.task_failed(outcome))
+                self._book.finish(job, "failed", job_records.task_failed(run.request, outcome))
             else:
                 self._book.finish(job, outcome.state, outcome=outcome)
         finally:

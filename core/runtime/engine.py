@@ -182,7 +182,9 @@ class DaskWorkers:
         _silence_dask()
         self.address = address
         security = Security(require_encryption=True, **tls) if tls else None
-        client = Client(address, security=security, asynchronous=True, set_as_default=False, name=self._topic)
+        # A cluster's workers may be out of reach for all but their scheduler.
+        ways = {"direct_to_workers": True if self.kind == "embedded" else None, "set_as_default": False}
+        client = Client(address, security=security, asynchronous=True, **ways)
         try:
             self._client = await client
             client.subscribe_topic("all", self._on_cluster_event)

@@ -7,6 +7,7 @@ queued, running, then done, failed or cancelled. The errors of the engine are de
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -31,6 +32,8 @@ __all__ = [
     "TaskFailed",
     "WorkerLost",
 ]
+
+logger = logging.getLogger(__name__)
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 MAX_POINTS = 5000
@@ -351,8 +354,10 @@ def brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
 
 
-def task_failed(outcome: Outcome) -> TaskFailed:
-    """Make the error that stands for a failed outcome."""
+def task_failed(request: Request, outcome: Outcome) -> TaskFailed:
+    """Make the error that stands for a failed outcome, and leave its traceback in the log."""
+    level = logging.DEBUG if outcome.expected else logging.WARNING
+    logger.log(level, "%s failed in a worker:\n%s", request.task, outcome.details)
     return TaskFailed(outcome.error, outcome.error_type, outcome.details)
 
 

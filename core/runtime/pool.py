@@ -15,6 +15,8 @@ from core.runtime.workers import Kind, Worker, WorkerInfo, Workers
 
 START_LIMIT_S = 90.0  # starting a worker on a loaded machine, importing TensorFlow there
 RECYCLE_AFTER_S = 20.0  # idle time after which a worker that holds much memory is replaced
+REFRESH_AFTER_S = 120.0  # and one that has grown by more than this:
+GROWN_BYTES = 100 * 2**20
 
 
 class Pool:
@@ -130,6 +132,7 @@ class Pool:
             growing[:] = [asked_s for asked_s in growing if now_s - asked_s < START_LIMIT_S]
         for worker in list(self._known.values()):
             worker.memory_bytes = memory_bytes.get(worker.id, worker.memory_bytes)
+            worker.fresh_bytes = worker.fresh_bytes or (-1 if worker.warming else worker.memory_bytes)
             if worker.run is None and not (worker.leaving or worker.warming):
                 self._tidy_idle(worker, now_s - worker.idle_since_s)
         self.settle()
@@ -159,10 +162,11 @@ class Pool:
     def _tidy_idle(self, worker: Worker, idle_s: float) -> None:
         if worker.kinds == {"job"} and idle_s > self._settings.job_worker_idle_s:
             worker.leaving = self._workers.retire(worker.id)
-        if worker.leaving or not worker.used or idle_s < RECYCLE_AFTER_S:
+        if worker.leaving or not worker.used:
             return
-        if worker.memory_bytes > self._settings.worker_recycle_bytes:
-            if self._workers.kind == "cluster":
-                self.end(worker)
-            else:
-                worker.replaced = True  # as soon as its successor is there
+        large = worker.memory_bytes > self._settings.worker_recycle_bytes and idle_s > RECYCLE_AFTER_S
+        grown = 0 < worker.fresh_bytes < worker.memory_bytes - GROWN_BYTES and idle_s > REFRESH_AFTER_S
+        if large and self._workers.kind == "cluster":
+            self.end(worker)
+        elif large or grown:
+            worker.replaced = True  # ends as soon as its successor is there

@@ -66,7 +66,7 @@ class Settings:
     call_workers: int = 1
     job_workers: int = 1
     worker_memory_limit_bytes: int = 4 * 2**30
-    worker_recycle_bytes: int = 2 * 2**30  # an idle worker that still holds more than this is replaced
+    worker_recycle_bytes: int = 2**30  # an idle worker that still holds more than this is replaced
     max_queued_jobs: int = 8
     max_jobs_per_owner: int = 4
     max_result_bytes: int = 512 * 2**20  # results of finished jobs kept in the server, all together

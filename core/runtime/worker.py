@@ -82,13 +82,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended, with its result or with its error as one sentence, and what it reported last."""
+    """How a task ended, with its result or with its error as one sentence, and what it reported last.
+
+    ``expected`` says that the error was made for people: wrong input, not a fault of the program.
+    """
 
     state: Literal["done", "failed", "cancelled"]
     result: Payload | None = None
     error: str = ""
     error_type: str = ""
     details: str = ""
+    expected: bool = False
     progress: Progress | None = None
     preview: Preview | None = None
 
@@ -221,14 +225,11 @@ def warm_up(done: Callable[[Mapping[str, Any]], None]) -> None:
 def _failure(request: Request, error: BaseException) -> Outcome:
     # The errors of core/ are ValueErrors whose text is made for people.
     text = str(error).strip()
-    if not isinstance(error, ValueError) or not text:
+    expected = isinstance(error, ValueError) and bool(text)
+    if not expected:
         text = f"{request.name} failed with {type(error).__name__}" + (f": {text}" if text else "") + "."
-    return Outcome(
-        "failed",
-        error=text,
-        error_type=type(error).__name__,
-        details="".join(traceback.format_exception(error)),
-    )
+    details = "".join(traceback.format_exception(error))
+    return Outcome("failed", error=text, error_type=type(error).__name__, details=details, expected=expected)
 
 
 class _Reports:

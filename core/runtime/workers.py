@@ -47,6 +47,7 @@ class Worker:
     warm: bool = False
     idle_since_s: float = field(default_factory=time.monotonic)
     memory_bytes: int = 0
+    fresh_bytes: int = 0  # its memory when it was first looked at; -1 if it was just loading then
 
 
 @dataclass(frozen=True)

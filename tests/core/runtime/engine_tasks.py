@@ -93,10 +93,6 @@ def wait_for_cancellation(report: Report) -> str:
             return "swallowed"
 
 
-def now() -> float:
-    return time.time()
-
-
 def note_and_sleep(file: str, seconds: float) -> None:
     with open(file, "a", encoding="ascii") as notes:
         notes.write(f"{os.getpid()}\n")

@@ -225,6 +225,22 @@ def test_call_worker_that_holds_much_memory_is_replaced_once_idle(tmp_path: obje
     assert [info.name for info in pool.infos()] == ["call-0", "call-1"]
 
 
+def test_call_worker_that_has_grown_is_replaced_after_a_longer_time(tmp_path: object) -> None:
+    workers = RecordedWorkers()
+    pool = make(workers, tmp_path)
+    pool.add("1", "call-0", CALL)
+    megabyte = 2**20
+    pool.tidy({"1": 300 * megabyte}, now_s=0.0)
+    worker = give(pool.free("call"), "call")
+    pool.release(worker)
+    pool.tidy({"1": 500 * megabyte}, worker.idle_since_s + 100)
+    assert workers.news() == []
+    pool.tidy({"1": 390 * megabyte}, worker.idle_since_s + 130)
+    assert workers.news() == []
+    pool.tidy({"1": 500 * megabyte}, worker.idle_since_s + 130)
+    assert workers.news() == [("grow", "call")]
+
+
 def test_worker_of_a_cluster_that_holds_much_memory_is_ended(tmp_path: object) -> None:
     workers = RecordedWorkers("cluster")
     pool = make(workers, tmp_path, worker_recycle_bytes=1000)
