@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from core.convolution.fast import check_fit, checked_kernel, convolve
-from core.convolution.geometry import participation_map
 from core.convolution.pooling import relative_change
 from core.convolution.settings import ConvolutionSettings, output_amount, padding_amounts
 
@@ -166,14 +165,15 @@ def convolution_cost(
     _check_volume((f, f, n_c))
     height, width, channels = input_shape
     out_height, out_width = (output_amount(n, f, settings) for n in (height, width))
-    taken = participation_map(height, width, f, settings.stride, settings.padding, settings.dilation)
+    # Pairs of an output and an input along each axis: a map of all pixels would fill gigabytes.
+    pairs = [_axis_entries(n, f, settings)[0].size for n in (height, width)]
     weights = f * f * channels * n_c
     return LayerCost(
         input_shape=input_shape,
         output_shape=(out_height, out_width, n_c),
         weights=weights,
         biases=n_c,
-        connections=int(taken.sum()) * channels * n_c,
+        connections=pairs[0] * pairs[1] * channels * n_c,
         multiply_adds=out_height * out_width * weights,
     )
 

@@ -33,6 +33,12 @@ def test_a_size_in_the_link_is_used(open_page):
     assert [metric.value for metric in app.metric][1] == "78,400"
 
 
+def test_the_largest_image_is_counted_without_making_it(open_page):
+    app = open_page(PAGE, height="20000", width="20000", channels="512", units="100000")
+    assert app.metric[1].value == "20,480 trillion"
+    assert app.metric[2].value == "81.92 PB"
+
+
 def test_an_example_sets_all_sizes(open_page):
     app = open_page(PAGE)
     app.button(key="input_12 Mpx").click().run()
@@ -49,10 +55,10 @@ def test_the_layer_of_the_schematic_network_has_608_parameters(open_page):
 
 
 def test_a_filter_larger_than_the_image_gets_one_sentence(open_page):
-    app = open_page(PAGE, part="Against fully connected", n="3", f="5")
+    app = open_page(PAGE, part="Against fully connected", cost_n="3", cost_f="5")
     assert len(app.error) == 1
     assert "The filter covers 5 pixels" in app.error[0].value
-    app.number_input(key="f").set_value(3).run()
+    app.number_input(key="cost_f").set_value(3).run()
     assert not app.error and not app.exception
 
 
@@ -77,7 +83,14 @@ def test_the_code_of_the_input_size_counts_three_billion_weights(library):
 
 
 def test_the_matrix_is_built_and_equal_to_the_convolution(open_page):
-    app = open_page(PAGE, part="As a matrix", p="same", n="5", x="Random", filter="Sobel, vertical edges")
+    app = open_page(
+        PAGE,
+        part="As a matrix",
+        matrix_p="same",
+        matrix_n="5",
+        matrix_x="Random",
+        filter="Sobel, vertical edges",
+    )
     assert "25 outputs × 25 inputs" in texts(app)
     difference = float(re.search(r"at most \*\*([^*]+)\*\*", app.success[0].value)[1])
     assert difference < 1e-5
@@ -86,12 +99,12 @@ def test_the_matrix_is_built_and_equal_to_the_convolution(open_page):
 
 
 def test_a_link_to_an_output_beyond_the_map_shows_the_last_one(open_page):
-    app = open_page(PAGE, part="As a matrix", mrow="99", mcol="99")
+    app = open_page(PAGE, part="As a matrix", matrix_row="99", matrix_col="99")
     assert any(r"_{15} &= 0" in latex.value for latex in app.latex)
 
 
 def test_a_matrix_for_a_filter_that_does_not_fit_is_refused(open_page):
-    app = open_page(PAGE, part="As a matrix", n="2")
+    app = open_page(PAGE, part="As a matrix", matrix_n="2")
     assert len(app.error) == 1 and "take a smaller filter" in app.error[0].value
 
 
@@ -114,8 +127,8 @@ def test_the_map_moves_with_the_image_and_a_fully_connected_output_does_not(open
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ({"s": "2", "dx": "3"}, "no multiple of the stride 2"),
-        ({"p": "same", "dy": "4"}, "Only the rim differs"),
+        ({"shift_s": "2", "dx": "3"}, "no multiple of the stride 2"),
+        ({"shift_p": "same", "dy": "4"}, "Only the rim differs"),
     ],
 )
 def test_where_the_map_cannot_move_the_page_says_why(open_page, query, says):

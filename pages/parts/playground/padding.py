@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, Mapping[str, int | str]] = {
     "d = 2": {"n": 9, "f": 3, "p": "same", "s": 1, "d": 2},
 }
 LARGEST_NUMBERS = 14
+LARGEST_MAP = 64
 
 
 @st.fragment
@@ -188,6 +189,7 @@ def _draw_windows(positions: WindowPositions, row: int, column: int) -> None:
 def _draw_participation(counts: np.ndarray) -> None:
     n = counts.shape[0]
     st.markdown("**In how many outputs each pixel takes part**")
+    drawn = ""
     if n <= LARGEST_NUMBERS:
         number_grid(
             counts,
@@ -195,17 +197,22 @@ def _draw_participation(counts: np.ndarray) -> None:
             label="Number of outputs each pixel takes part in",
             cell_px=min(44, 316 // n - 2),
         )
-    else:
+    elif n <= LARGEST_MAP:
         show(sequential_heatmap(counts, height_px=340), key="participation_map")
-    corner, edge, centre = counts[0, 0], counts[0, n // 2], counts[n // 2, n // 2]
-    most = counts.max()
-    times = "output" if corner == 1 else "outputs"
-    st.caption(
-        f"Corner **{corner}** · edge **{edge}** · centre **{centre}**. "
-        + (
-            f"The corner reaches {corner} {times} where an inner pixel reaches up to {most}: "
-            "what stands at the border is all but thrown away."
-            if corner < most
-            else "The corners reach as many outputs as any other pixel."
+    else:
+        # A rim of a few pixels is lost on a map of hundreds.
+        show(
+            sequential_heatmap(counts[:LARGEST_DRAWN, :LARGEST_DRAWN], height_px=340), key="participation_map"
         )
-    )
+        drawn = f" Drawn: the upper left {LARGEST_DRAWN} × {LARGEST_DRAWN} pixels."
+    corner, edge, centre, most = counts[0, 0], counts[0, n // 2], counts[n // 2, n // 2], counts.max()
+    if corner == most:
+        text = "The corners reach as many outputs as any other pixel."
+    else:
+        fate = "is all but thrown away" if 4 * corner <= most else "counts less"
+        text = (
+            f"The corner reaches {corner} {'output' if corner == 1 else 'outputs'} where an inner pixel "
+            "reaches up "
+            f"to {most}: what stands at the border {fate}."
+        )
+    st.caption(f"Corner **{corner}** · edge **{edge}** · centre **{centre}**. {text}{drawn}")

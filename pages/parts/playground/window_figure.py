@@ -121,7 +121,11 @@ def _add_chosen(figure: go.Figure, positions: WindowPositions, row: int, column:
             x=[x for _ in rows for x in columns],
             y=[y for y in rows for _ in columns],
             mode="markers",
-            marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": WINDOW_COLOUR}},
+            marker={
+                "symbol": "x-thin",
+                "size": 8 if positions.padded <= LARGEST_DRAWN // 2 else 4,
+                "line": {"width": 1.5, "color": WINDOW_COLOUR},
+            },
             showlegend=False,
             hoverinfo="skip",
         )

@@ -46,7 +46,7 @@ def _controls() -> tuple[tuple[int, int, int], int, int, ConvolutionSettings]:
         1,
         4096,
         32,
-        key="n",
+        key="cost_n",
         bind="query-params",
         help="Height and width of the input. A convolution keeps its parameters when the image grows.",
     )
@@ -55,7 +55,7 @@ def _controls() -> tuple[tuple[int, int, int], int, int, ConvolutionSettings]:
         1,
         2048,
         3,
-        key="nc",
+        key="cost_nc",
         bind="query-params",
         help="Of the input: 3 for colour.",
     )
@@ -65,7 +65,7 @@ def _controls() -> tuple[tuple[int, int, int], int, int, ConvolutionSettings]:
         1,
         31,
         5,
-        key="f",
+        key="cost_f",
         bind="query-params",
         help="Each output looks at f x f pixels of the input.",
     )
@@ -74,18 +74,18 @@ def _controls() -> tuple[tuple[int, int, int], int, int, ConvolutionSettings]:
         1,
         2048,
         8,
-        key="filters",
+        key="cost_filters",
         bind="query-params",
         help="Each makes one output map.",
     )
     left, right = st.columns(2)
     stride = left.number_input(
-        "Stride s", 1, 16, 1, key="s", bind="query-params", help="2 quarters the number of outputs."
+        "Stride s", 1, 16, 1, key="cost_s", bind="query-params", help="2 quarters the number of outputs."
     )
     padding: Padding = right.selectbox(
         "Padding p",
         ["valid", "same"],
-        key="p",
+        key="cost_p",
         bind="query-params",
         help="valid: the output shrinks by f - 1. same: it keeps the size (at stride 1).",
     )

@@ -64,7 +64,7 @@ def _controls() -> tuple[np.ndarray, ConvolutionSettings]:
             1,
             LARGEST_N,
             6,
-            key="n",
+            key="matrix_n",
             bind="query-params",
             help="The matrix has a column for each of the n x n pixels: it grows with n to the fourth power.",
         )
@@ -73,7 +73,7 @@ def _controls() -> tuple[np.ndarray, ConvolutionSettings]:
         "Input",
         list(INPUTS),
         format_func=INPUTS.__getitem__,
-        key="x",
+        key="matrix_x",
         bind="query-params",
         help="What stands in the image. The matrix does not depend on it.",
     )
@@ -83,14 +83,14 @@ def _controls() -> tuple[np.ndarray, ConvolutionSettings]:
         1,
         8,
         1,
-        key="s",
+        key="matrix_s",
         bind="query-params",
         help="At 2, every second row of pixels gets no row here.",
     )
     padding: Padding = right.selectbox(
         "Padding p",
         ["valid", "same", 1, 2, 3],
-        key="p",
+        key="matrix_p",
         bind="query-params",
         help="Zeros around the image add rows for the border, in which the weights that fall outside are "
         "missing.",
@@ -114,19 +114,19 @@ def _chosen_output(form: MatrixForm) -> Pixel:
         0,
         None,
         1,
-        key="mrow",
+        key="matrix_row",
         bind="query-params",
         help=f"The output whose row of the matrix is framed, 0 to {rows - 1}. Or click the matrix or the "
         "output.",
     )
     column = right.number_input(
-        "Column", 0, None, 1, key="mcol", bind="query-params", help=f"Its column, 0 to {columns - 1}."
+        "Column", 0, None, 1, key="matrix_col", bind="query-params", help=f"Its column, 0 to {columns - 1}."
     )
     return Pixel(min(int(row), rows - 1), min(int(column), columns - 1))
 
 
 def _select(pixel: Pixel) -> None:
-    st.session_state["mrow"], st.session_state["mcol"] = pixel.row, pixel.column
+    st.session_state["matrix_row"], st.session_state["matrix_col"] = pixel.row, pixel.column
 
 
 def _draw_matrix(form: MatrixForm, chosen: ChosenFilter, pixel: Pixel, *, padded: bool) -> None:

@@ -103,14 +103,14 @@ def _shift_controls() -> tuple[tuple[int, int], ConvolutionSettings, int]:
         1,
         8,
         1,
-        key="s",
+        key="shift_s",
         bind="query-params",
         help="With a stride the map moves by whole steps only: a shift by less changes its values.",
     )
     padding = second.selectbox(
         "Padding p",
         ["valid", "same"],
-        key="p",
+        key="shift_p",
         bind="query-params",
         help="Padding does not move with the image: with same padding the rim of the map differs.",
     )
@@ -119,7 +119,7 @@ def _shift_controls() -> tuple[tuple[int, int], ConvolutionSettings, int]:
         0,
         999,
         0,
-        key="seed",
+        key="shift_seed",
         bind="query-params",
         help="Other weights for the fully connected layer: no choice makes its output move with the image.",
     )
