@@ -14,7 +14,11 @@ st.set_page_config(
     menu_items={"About": "See, use and train convolutional networks on images of your own."},
 )
 mark_entered()
-st.logo(str(PROJECT_FOLDER / "assets" / "logo_wide.svg"), size="large", icon_image=str(PROJECT_FOLDER / "assets" / "logo.svg"))
+st.logo(
+    str(PROJECT_FOLDER / "assets" / "logo_wide.svg"),
+    size="large",
+    icon_image=str(PROJECT_FOLDER / "assets" / "logo.svg"),
+)
 current_page = st.navigation(navigation_by_chapter(), position="sidebar", expanded=True)
 with st.sidebar:
     device_chip()

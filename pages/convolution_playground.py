@@ -1,4 +1,4 @@
-"""Convolution playground: filters on matrices and images, pixel by pixel; edges; padding and stride; volumes; learning."""
+"""Convolution playground: filters on images, pixel by pixel; edges; padding and stride; volumes; learning."""
 
 import streamlit as st
 

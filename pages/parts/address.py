@@ -1,7 +1,7 @@
 """Setting controls from code: a control bound to the address that stands on the page takes its address along.
 
-Streamlit writes the address of a bound control only if the control was drawn in an earlier run too. So controls that code
-sets (a filter typed into a grid, a pixel that was clicked) are drawn always, if need be inside a popover.
+Streamlit writes the address of a bound control only if the control was drawn in an earlier run too. So controls that
+code sets (a filter typed into a grid, a pixel that was clicked) are drawn always, if need be inside a popover.
 """
 
 from collections.abc import Mapping

@@ -55,7 +55,11 @@ def code_tabs(
         fingerprint: Identifies the inputs: an old comparison is not shown beside new settings.
     """
     named = list(snippets.items())
-    for tab, (_, text) in zip(st.tabs([name for name, _ in named]), named, strict=True):
+    # Only the open tab is filled: colouring code that nobody sees would slow every slider of the page.
+    tabs = st.tabs([name for name, _ in named], key=f"{key}_tabs", on_change="rerun")
+    for tab, (_, text) in zip(tabs, named, strict=True):
+        if not tab.open:
+            continue
         imports, gap, rest = text.partition("\n\n")
         tab.code(f"{imports}\n{inputs}{gap}{rest}" if inputs else text, language="python")
     if compare is None:
@@ -77,7 +81,10 @@ def code_tabs(
     )
     differences.dataframe(
         pd.DataFrame(
-            [{"Pair": f"{pair.first} – {pair.second}", "Largest difference": pair.largest} for pair in result.differences]
+            [
+                {"Pair": f"{pair.first} – {pair.second}", "Largest difference": pair.largest}
+                for pair in result.differences
+            ]
         ),
         hide_index=True,
         column_config={"Largest difference": st.column_config.NumberColumn(format="%.2e")},

@@ -127,7 +127,13 @@ def signed_heatmap(
 
 
 def sequential_heatmap(
-    values: np.ndarray, *, title: str = "", height_px: int = 320, unit: str = "", x_title: str = "column", y_title: str = "row"
+    values: np.ndarray,
+    *,
+    title: str = "",
+    height_px: int = 320,
+    unit: str = "",
+    x_title: str = "column",
+    y_title: str = "row",
 ) -> go.Figure:
     """A small map (rows, columns) of numbers that are never negative."""
     figure = go.Figure(

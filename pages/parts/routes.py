@@ -36,6 +36,7 @@ HOME = Route(
 )
 
 FOUNDATIONS = "1 Foundations"
+CASE_STUDIES = "2 Case studies"
 
 ROUTES: tuple[Route, ...] = (
     HOME,
@@ -54,7 +55,7 @@ ROUTES: tuple[Route, ...] = (
         title="Pooling",
         chapter=FOUNDATIONS,
         icon=":material/compress:",
-        topic="A pooling layer keeps one number of each window, its maximum or its average, and learns nothing. "
+        topic="A pooling layer keeps one number of each window, its maximum or average, and learns nothing. "
         "See where each maximum came from, and measure what a shift of the input does to the result.",
         paper="LeCun et al. 1998, Gradient-based learning applied to document recognition",
         paper_url="https://doi.org/10.1109/5.726791",
@@ -74,10 +75,30 @@ ROUTES: tuple[Route, ...] = (
         title="Why convolutions",
         chapter=FOUNDATIONS,
         icon=":material/hub:",
-        topic="A convolution shares its few weights over the whole image and connects each output to a few inputs only. "
+        topic="A convolution shares its few weights over the whole image and ties each output to a few inputs only. "
         "Compare it with a fully connected layer of the same shapes: in parameters, connections and under a shift.",
         paper="LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition",
         paper_url="https://doi.org/10.1162/neco.1989.1.4.541",
+    ),
+    Route(
+        stem="architecture_explorer",
+        title="Architecture explorer",
+        chapter=CASE_STUDIES,
+        icon=":material/schema:",
+        topic="The networks that made history, layer by layer: what goes in, what comes out, what is learned, what it costs. "
+        "Open a block to see its layers, put networks side by side, and look at what a layer answers to your image.",
+        paper="Simonyan & Zisserman 2014, Very deep convolutional networks for large-scale image recognition",
+        paper_url="https://arxiv.org/abs/1409.1556",
+    ),
+    Route(
+        stem="inception",
+        title="Inception",
+        chapter=CASE_STUDIES,
+        icon=":material/account_tree:",
+        topic="An Inception module puts 1 × 1, 3 × 3 and 5 × 5 convolutions and pooling side by side and lets the network "
+        "choose. Its 1 × 1 convolutions shrink the channels first, which makes it about ten times cheaper.",
+        paper="Szegedy et al. 2014, Going deeper with convolutions",
+        paper_url="https://arxiv.org/abs/1409.4842",
     ),
 )
 

@@ -27,7 +27,9 @@ def _window(name: str) -> np.ndarray:
 def _convolution() -> np.ndarray:
     pixels = _window("astronaut")
     edges = signed_to_rgb(
-        convolve(luminance(pixels), filter_kernel("sobel_vertical"), ConvolutionSettings(padding="same", border="reflect"))
+        convolve(
+            luminance(pixels), filter_kernel("sobel_vertical"), ConvolutionSettings(padding="same", border="reflect")
+        )
     )
     half = WIDTH_PX // 2
     return np.concatenate([pixels[:, :half], edges[:, half:]], axis=1)  # (180, 160 + 160, 3)

@@ -149,10 +149,7 @@ def test_job_with_tensorflow_begins_at_once_in_a_forked_worker(engine: Engine) -
     began_s = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import tensorflow, keras"], check=True, capture_output=True)
     load_s = time.perf_counter() - began_s
-    print(
-        f"\njob in a new worker: {job_s:.2f} s, loading TensorFlow: {load_s:.2f} s, "
-        f"ratio {job_s / load_s:.2f}"
-    )
+    print(f"\njob in a new worker: {job_s:.2f} s, loading TensorFlow: {load_s:.2f} s, ratio {job_s / load_s:.2f}")
     assert job_s < load_s / 2
 
 

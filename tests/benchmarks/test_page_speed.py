@@ -1,7 +1,7 @@
 """The pages against a bare page, in Chromium, in one run: slider to new picture, and first visit.
 
-The bare page holds a slider and a picture of the same size, nothing else. Both servers run side by side and are measured
-in turn, so that a slow minute of the machine slows both. Measured once alone and once beside a training job.
+The bare page holds a slider and a picture of the same size, nothing else. Both servers run side by side and are
+measured in turn, so that a slow minute of the machine slows both. Measured once alone and once beside a training job.
 """
 
 import os

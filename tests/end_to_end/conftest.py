@@ -49,7 +49,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_server(folder: Path, script: Path = PROJECT / "streamlit_app.py", extra_env: dict[str, str] | None = None) -> Server:
+def start_server(
+    folder: Path, script: Path = PROJECT / "streamlit_app.py", extra_env: dict[str, str] | None = None
+) -> Server:
     """Start the app as `make run` does, on a free port, with its own data folder, and wait until it answers."""
     port = free_port()
     log = folder / f"server-{port}.log"
@@ -57,10 +59,25 @@ def start_server(folder: Path, script: Path = PROJECT / "streamlit_app.py", extr
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port),
-                "--server.headless", "true", "--server.address", "127.0.0.1", "--browser.gatherUsageStats", "false",
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(script),
+                "--server.port",
+                str(port),
+                "--server.headless",
+                "true",
+                "--server.address",
+                "127.0.0.1",
+                "--browser.gatherUsageStats",
+                "false",
             ],
-            cwd=PROJECT, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=PROJECT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
     for _ in range(240):
@@ -119,9 +136,7 @@ def tab(context: BrowserContext) -> Page:
 def wait_until_idle(page: Page, timeout_ms: int = 30_000) -> None:
     """Wait until the app has run to its end and the page shows no running state."""
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_ms)
-    page.wait_for_function(
-        "() => document.querySelectorAll('[data-stale=\"true\"]').length === 0", timeout=timeout_ms
-    )
+    page.wait_for_function("() => document.querySelectorAll('[data-stale=\"true\"]').length === 0", timeout=timeout_ms)
 
 
 def problems_on(page: Page) -> list[str]:

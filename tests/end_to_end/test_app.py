@@ -68,7 +68,8 @@ def test_every_page_opens_with_a_result_and_no_error(
         assert problems_on(tab) == []
         # Nothing is wider than the screen: a page is never scrolled sideways.
         sideways = tab.evaluate(
-            "() => { const main = document.querySelector('[data-testid=stMain]'); return main.scrollWidth - main.clientWidth }"
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollWidth - main.clientWidth }"
         )
         assert sideways <= 1
 
@@ -83,9 +84,7 @@ def test_home_leads_to_every_page(server: Server, tab: Page) -> None:
         assert re.search(rf"/{entry.stem}$", link.get_attribute("href") or "")
     pictures = main.locator("img")
     assert pictures.count() >= len(PAGES)
-    assert all(
-        pictures.evaluate_all("images => images.map(image => image.complete && image.naturalWidth > 0)")
-    )
+    assert all(pictures.evaluate_all("images => images.map(image => image.complete && image.naturalWidth > 0)"))
 
 
 def visit_and_move_sliders(address: str, seconds: float, number: int, problems: list[str]) -> None:

@@ -87,7 +87,9 @@ def test_the_filter_can_be_typed_into_its_grid(tab: Page, server: Server) -> Non
 
 
 def test_a_copied_address_opens_the_same_picture(tab: Page, server: Server, context: BrowserContext) -> None:
-    open_page(tab, server, "/convolution_playground?image=Coffee+cup&filter=Gabor&angle=45&stride=2&pad=3&border=reflect")
+    open_page(
+        tab, server, "/convolution_playground?image=Coffee+cup&filter=Gabor&angle=45&stride=2&pad=3&border=reflect"
+    )
     tab.locator(".st-key-output_picture .picture").press("ArrowRight")
     wait_until_idle(tab)
     time.sleep(0.5)

@@ -82,9 +82,7 @@ def test_a_number_typed_into_a_slice_changes_the_map(server: Server, tab: Page, 
 
 def test_a_click_on_a_map_reads_its_numbers(server: Server, tab: Page, browser: Browser):
     opened(tab, server, "convolution_playground?view=Volumes")
-    tab.get_by_role("application").filter(has=tab.locator("img[alt='Activation']")).click(
-        position={"x": 30, "y": 20}
-    )
+    tab.get_by_role("application").filter(has=tab.locator("img[alt='Activation']")).click(position={"x": 30, "y": 20})
     sentence = tab.get_by_text("At row ")
     expect(sentence).not_to_contain_text("At row 239", timeout=20_000)
     wait_until_idle(tab)
@@ -101,9 +99,7 @@ def test_a_click_on_a_row_of_the_matrix_shows_its_inputs(server: Server, tab: Pa
     expect(tab.get_by_label("Output row", exact=True)).to_have_value("2", timeout=20_000)
     expect(tab.get_by_label("Column", exact=True)).to_have_value("3")
     marked = tab.locator("table[aria-label^='The image'] td.marked")
-    places = {
-        (int(cell.get_attribute("data-row")), int(cell.get_attribute("data-column"))) for cell in marked.all()
-    }
+    places = {(int(cell.get_attribute("data-row")), int(cell.get_attribute("data-column"))) for cell in marked.all()}
     # The vertical filter has zeros in its middle column: those inputs have no weight.
     assert places == {(row, column) for row in (2, 3, 4) for column in (3, 5)}
     wait_until_idle(tab)

@@ -64,22 +64,45 @@ def filter_controls(*, default: str = "sobel_vertical") -> ChosenFilter:
     size = 3
     if "size" in parameters:
         size = st.slider(
-            "Size f", 1, 31, 5 if name != "identity" else 3, key="size", bind="query-params",
+            "Size f",
+            1,
+            31,
+            5 if name != "identity" else 3,
+            key="size",
+            bind="query-params",
             help="The filter is f x f. Odd sizes have a middle pixel; even ones shift the picture by half a pixel.",
         )
     if "sigma" in parameters:
         values["sigma"] = st.slider(
-            "Sigma (px)", 0.3, 8.0, 1.0, 0.1, key="sigma", bind="query-params",
+            "Sigma (px)",
+            0.3,
+            8.0,
+            1.0,
+            0.1,
+            key="sigma",
+            bind="query-params",
             help="Standard deviation of the bell. Larger blurs more, and needs a larger f to hold the whole bell.",
         )
     if "orientation_deg" in parameters:
         values["orientation_deg"] = st.slider(
-            "Orientation (degrees)", 0, 180, 0, 5, key="angle", bind="query-params",
+            "Orientation (degrees)",
+            0,
+            180,
+            0,
+            5,
+            key="angle",
+            bind="query-params",
             help="The direction across the stripes that the filter answers to.",
         )
     if "wavelength_px" in parameters:
         values["wavelength_px"] = st.slider(
-            "Wavelength (px)", 2.0, 16.0, 6.0, 0.5, key="wave", bind="query-params",
+            "Wavelength (px)",
+            2.0,
+            16.0,
+            6.0,
+            0.5,
+            key="wave",
+            bind="query-params",
             help="The distance between two stripes that the filter answers to.",
         )
     return ChosenFilter(name, FILTERS[name].label, filter_kernel(name, size, **values))
@@ -117,7 +140,9 @@ def kernel_editor(chosen: ChosenFilter) -> None:
             if not np.isfinite(value) or abs(value) > 1e6:
                 raise ValueError
         except ValueError:
-            st.session_state["_kernel_error"] = f"“{text}” is not a number the filter can hold; the cell was left as it was."
+            st.session_state["_kernel_error"] = (
+                f"“{text}” is not a number the filter can hold; the cell was left as it was."
+            )
             return
         changed = kernel.copy()
         changed[cell.row, cell.column] = value
@@ -134,13 +159,22 @@ def kernel_editor(chosen: ChosenFilter) -> None:
         st.error(message, icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
         for change, icon, explanation in (
-            ("normalise", ":material/percent:", "Divide by the sum (or by the sum of absolute values where the sum is 0)"),
+            (
+                "normalise",
+                ":material/percent:",
+                "Divide by the sum (or by the sum of absolute values where the sum is 0)",
+            ),
             ("transpose", ":material/swap_horiz:", "Swap rows and columns: vertical edges become horizontal ones"),
             ("rotate", ":material/rotate_right:", "Turn by a quarter"),
         ):
             st.button(
-                change.capitalize(), icon=icon, help=explanation, key=f"kernel_{change}",
-                on_click=_apply, args=(change, kernel), type="tertiary",
+                change.capitalize(),
+                icon=icon,
+                help=explanation,
+                key=f"kernel_{change}",
+                on_click=_apply,
+                args=(change, kernel),
+                type="tertiary",
             )
         with st.popover("As text", icon=":material/edit_note:", type="tertiary"):
             st.text_input(
@@ -161,26 +195,45 @@ def settings_controls() -> ConvolutionSettings:
     """Draw stride, padding, border, dilation and flip, and return them."""
     left, right = st.columns(2)
     stride = left.number_input(
-        "Stride s", 1, 16, 1, key="stride", bind="query-params",
+        "Stride s",
+        1,
+        16,
+        1,
+        key="stride",
+        bind="query-params",
         help="How far the window moves. At 2 only every second position is computed: half the height and width.",
     )
     padding = right.selectbox(
-        "Padding p", ["valid", "same", *range(1, 16)], index=1, key="pad", bind="query-params",
+        "Padding p",
+        ["valid", "same", *range(1, 16)],
+        index=1,
+        key="pad",
+        bind="query-params",
         help="valid: none, the output shrinks. same: the output keeps the input's size (at stride 1). "
         "A number: that many pixels on every side.",
     )
     with st.popover("Border, dilation, flip", icon=":material/tune:", width="stretch"):
         border = st.selectbox(
-            "Border", ["zero", "reflect", "replicate"], key="border", bind="query-params",
+            "Border",
+            ["zero", "reflect", "replicate"],
+            key="border",
+            bind="query-params",
             help="What stands outside the image. Zero darkens the rim and draws false edges there; "
             "reflect and replicate do not.",
         )
         dilation = st.slider(
-            "Dilation d", 1, 8, 1, key="dilation", bind="query-params",
+            "Dilation d",
+            1,
+            8,
+            1,
+            key="dilation",
+            bind="query-params",
             help="Distance between neighbouring weights: a wider view with the same number of weights.",
         )
         flip = st.toggle(
-            "True convolution (flip the filter)", key="flip", bind="query-params",
+            "True convolution (flip the filter)",
+            key="flip",
+            bind="query-params",
             help="Mathematics turns the filter by half a turn first. Networks do not: what they call convolution is "
             "cross-correlation. Symmetric filters do not tell the difference.",
         )

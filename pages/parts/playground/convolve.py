@@ -120,16 +120,27 @@ def _view(playing: bool) -> None:
 
 def _input_controls() -> Input:
     kind = st.selectbox(
-        "Input", list(INPUTS), format_func=INPUTS.__getitem__, key="input", bind="query-params",
+        "Input",
+        list(INPUTS),
+        format_func=INPUTS.__getitem__,
+        key="input",
+        bind="query-params",
         help="A picture, or a small matrix whose numbers can be followed by hand.",
     )
     if kind == "image":
         chosen = image_input(default="astronaut")
         return Input(chosen.pixels, True, chosen.name, chosen.sha256)
     # The text stands there for the notes' examples too, so that a change of theirs finds its place in the address.
-    with st.popover("As text", icon=":material/edit_note:", width="stretch") if kind in NOTES_MATRICES else st.container():
+    with (
+        st.popover("As text", icon=":material/edit_note:", width="stretch")
+        if kind in NOTES_MATRICES
+        else st.container()
+    ):
         text = st.text_input(
-            "Own matrix: rows parted by ;", NOTES_MATRICES["10 | 0"], key="matrix", bind="query-params",
+            "Own matrix: rows parted by ;",
+            NOTES_MATRICES["10 | 0"],
+            key="matrix",
+            bind="query-params",
             on_change=_choose_matrix,
             help="Numbers parted by spaces, rows by semicolons, up to 31 x 31. Or type into the grid.",
         )
@@ -150,7 +161,10 @@ def _display_controls(given: Input, chosen: ChosenFilter) -> tuple[bool, str]:
         return False, "signed"
     keeps_brightness = abs(chosen.kernel.sum()) > 0.5
     show_as = st.selectbox(
-        "Show as", ["auto", "signed", "absolute", "clipped"], key="show", bind="query-params",
+        "Show as",
+        ["auto", "signed", "absolute", "clipped"],
+        key="show",
+        bind="query-params",
         help="signed: red above zero, blue below, white at zero. absolute: how strong, whichever the sign. "
         "clipped: as a picture, cut to 0–255, the filter applied to red, green and blue. "
         "auto: clipped for filters that keep the brightness, signed for the others.",
@@ -214,14 +228,20 @@ def _edit_matrix(matrix: np.ndarray, cell: Pixel, text: str) -> None:
     st.session_state["input"] = "matrix"
 
 
-def _draw_input(given: Input, window: WindowProducts | None, settings: ConvolutionSettings, chosen: ChosenFilter) -> None:
+def _draw_input(
+    given: Input, window: WindowProducts | None, settings: ConvolutionSettings, chosen: ChosenFilter
+) -> None:
     rows, columns = given.values.shape[:2]
     st.markdown(f"**Input** · {rows} × {columns}" + (" × 3" if given.values.ndim == 3 else ""))
     if given.as_numbers:
         under = [] if window is None else _cells_under(window, settings.dilation, rows, columns)
         number_grid(
-            given.values, key="input_grid", label=f"Input, {rows} by {columns}", marked=under,
-            on_edit=lambda cell, text: _edit_matrix(given.values, cell, text), cell_px=min(46, 330 // max(rows, columns)),
+            given.values,
+            key="input_grid",
+            label=f"Input, {rows} by {columns}",
+            marked=under,
+            on_edit=lambda cell, text: _edit_matrix(given.values, cell, text),
+            cell_px=min(46, 330 // max(rows, columns)),
         )
         if message := st.session_state.pop("_matrix_error", None):
             st.error(message, icon=":material/error:")
@@ -233,8 +253,12 @@ def _draw_input(given: Input, window: WindowProducts | None, settings: Convoluti
         boxes = [Box(window.top, window.left, reach, reach)]
     pixels = given.values if given.is_image else absolute_to_rgb(given.values)
     picture(
-        _shown(given.fingerprint, pixels), rows=rows, columns=columns, key="input_picture",
-        alt=f"The input, {given.name}, with the window of the chosen output pixel", boxes=boxes,
+        _shown(given.fingerprint, pixels),
+        rows=rows,
+        columns=columns,
+        key="input_picture",
+        alt=f"The input, {given.name}, with the window of the chosen output pixel",
+        boxes=boxes,
     )
 
 
@@ -255,13 +279,23 @@ def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -
     shown = {"signed": signed_to_rgb, "absolute": absolute_to_rgb, "clipped": clipped_to_rgb}[show_as](output)
     if output.ndim == 2 and max(rows, columns) <= LARGEST_NUMBERS:
         number_grid(
-            output, key="output_grid", label=f"Output, {rows} by {columns}", selected=pixel, on_pick=_select,
+            output,
+            key="output_grid",
+            label=f"Output, {rows} by {columns}",
+            selected=pixel,
+            on_pick=_select,
             cell_px=min(46, 330 // max(rows, columns)),
         )
     else:
         picture(
-            display_jpeg(shown), rows=rows, columns=columns, key="output_picture", selected=pixel, on_pick=_select,
-            alt=f"The output: {given.name} filtered, shown {show_as}", boxes=[Box(pixel.row, pixel.column, 1, 1, "selected")],
+            display_jpeg(shown),
+            rows=rows,
+            columns=columns,
+            key="output_picture",
+            selected=pixel,
+            on_pick=_select,
+            alt=f"The output: {given.name} filtered, shown {show_as}",
+            boxes=[Box(pixel.row, pixel.column, 1, 1, "selected")],
         )
     st.caption(
         {
@@ -285,8 +319,12 @@ def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
     with under:
         st.caption(f"Under the filter: rows from {window.top}, columns from {window.left}")
         number_grid(
-            window.window, key="window_grid", label="Input under the filter", faded=~window.inside,
-            colours="intensity" if window.window.min() >= 0 and window.window.max() > 20 else "signed", cell_px=cell_px,
+            window.window,
+            key="window_grid",
+            label="Input under the filter",
+            faded=~window.inside,
+            colours="intensity" if window.window.min() >= 0 and window.window.max() > 20 else "signed",
+            cell_px=cell_px,
         )
     for column, sign in ((times, "×"), (equals, "=")):
         column.space("large")
@@ -299,9 +337,7 @@ def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
         number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
         st.latex(rf"\textstyle\sum = {number(window.total, 6)}")
     if side <= 3:
-        st.latex(
-            sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total))
-        )
+        st.latex(sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total)))
 
 
 def _mathematics(
@@ -313,13 +349,26 @@ def _mathematics(
     for axis, n, result in (("H", height, shape[0]), ("W", width, shape[1])):
         before, after = padding_amounts(n, side, settings)
         lines += output_size_formula(
-            n=n, before=before, after=after, f=side, stride=settings.stride, dilation=settings.dilation, result=result, axis=axis
+            n=n,
+            before=before,
+            after=after,
+            f=side,
+            stride=settings.stride,
+            dilation=settings.dilation,
+            result=result,
+            axis=axis,
         )
     formula(
         r"z_{i,j} = \sum_{a=0}^{f-1} \sum_{b=0}^{f-1} W_{a,b}\; x_{\,i s + a d - p,\; j s + b d - p}",
-        lines[0], lines[1], lines[3],
+        lines[0],
+        lines[1],
+        lines[3],
         explanation="x input, W filter, z output; f filter size, s stride, d dilation, p padding. "
-        + ("The filter is turned by half a turn first." if settings.flip else "Not turned: mathematicians call this cross-correlation."),
+        + (
+            "The filter is turned by half a turn first."
+            if settings.flip
+            else "Not turned: mathematicians call this cross-correlation."
+        ),
     )
 
 
@@ -331,8 +380,14 @@ def _code(values: np.ndarray, given: Input, chosen: ChosenFilter, settings: Conv
         inputs=_inputs_as_code(values, given, chosen),
         fingerprint=f"{given.fingerprint} {content_hash(chosen.kernel)} {settings}",
         compare=lambda: compute(
-            tasks.compare_implementations, values, chosen.kernel, settings.stride, settings.padding, settings.border,
-            settings.dilation, settings.flip,
+            tasks.compare_implementations,
+            values,
+            chosen.kernel,
+            settings.stride,
+            settings.padding,
+            settings.border,
+            settings.dilation,
+            settings.flip,
         ),
     )
 

@@ -37,21 +37,45 @@ def view() -> None:
     controls, left, right = st.columns([1.05, 1.4, 1.4], gap="medium")
     with controls:
         chosen = image_input(default="coffee")
-        pair = st.segmented_control(
-            "Filter pair", list(PAIRS), format_func=PAIRS.__getitem__, default="sobel", required=True, key="pair",
-            bind="query-params",
-            help="Two filters, one for each direction. Scharr weighs the middle more and is truest about directions.",
-        ) or "sobel"
+        pair = (
+            st.segmented_control(
+                "Filter pair",
+                list(PAIRS),
+                format_func=PAIRS.__getitem__,
+                default="sobel",
+                required=True,
+                key="pair",
+                bind="query-params",
+                help="Two filters, one for each direction. Scharr is truest about directions.",
+            )
+            or "sobel"
+        )
         layer = st.selectbox(
-            "Show", list(LAYERS), format_func=LAYERS.__getitem__, key="layer", bind="query-params",
+            "Show",
+            list(LAYERS),
+            format_func=LAYERS.__getitem__,
+            key="layer",
+            bind="query-params",
             help="The edge map is the magnitude over the threshold; the direction is drawn as a hue.",
         )
         threshold = st.slider(
-            "Threshold (% of the largest magnitude)", 0.0, 60.0, 12.0, 0.5, key="threshold", bind="query-params",
+            "Threshold (% of the largest magnitude)",
+            0.0,
+            60.0,
+            12.0,
+            0.5,
+            key="threshold",
+            bind="query-params",
             help="Higher keeps only strong edges. Too low, and noise becomes edges.",
         )
         low, high = st.slider(
-            "Canny: low and high threshold", 0, 500, (80, 180), 5, key="canny", bind="query-params",
+            "Canny: low and high threshold",
+            0,
+            500,
+            (80, 180),
+            5,
+            key="canny",
+            bind="query-params",
             help="Canny keeps edges over the high threshold, and weaker ones over the low one that touch them.",
         )
     grey = _grey(chosen.sha256, chosen.pixels)
@@ -71,7 +95,9 @@ def view() -> None:
     rows, columns = grey.shape
     st.subheader("Mathematics", anchor=False)
     row_field, column_field, _ = st.columns([1, 1, 4])
-    row = row_field.number_input("Row", 0, None, rows // 2, key="row", bind="query-params", help="The pixel in the formula.")
+    row = row_field.number_input(
+        "Row", 0, None, rows // 2, key="row", bind="query-params", help="The pixel in the formula."
+    )
     column = column_field.number_input(
         "Column", 0, None, columns // 2, key="col", bind="query-params", help="The pixel in the formula."
     )
@@ -80,18 +106,30 @@ def view() -> None:
     with left:
         st.markdown(f"**{PAIRS[pair]}: {LAYERS[layer].lower()}** · {100 * edges.mean():.1f} % of pixels are edges")
         picture(
-            display_jpeg(shown), rows=rows, columns=columns, key="edges_picture", on_pick=_select, selected=pixel,
-            alt=f"{LAYERS[layer]} of {chosen.name}", boxes=mark,
+            display_jpeg(shown),
+            rows=rows,
+            columns=columns,
+            key="edges_picture",
+            on_pick=_select,
+            selected=pixel,
+            alt=f"{LAYERS[layer]} of {chosen.name}",
+            boxes=mark,
         )
     with right:
         st.markdown("**Canny**")
         picture(
-            display_jpeg(canny_shown), rows=rows, columns=columns, key="canny_picture", on_pick=_select, selected=pixel,
-            alt=f"Canny's edges of {chosen.name}", boxes=mark,
+            display_jpeg(canny_shown),
+            rows=rows,
+            columns=columns,
+            key="canny_picture",
+            on_pick=_select,
+            selected=pixel,
+            alt=f"Canny's edges of {chosen.name}",
+            boxes=mark,
         )
         st.caption(
-            "Canny smooths, thins each edge to the pixel where the magnitude is largest across it, and links weak edges "
-            "to strong ones; a threshold alone does none of this. Click a pixel to read its gradient."
+            "Canny smooths, thins each edge to the pixel where the magnitude is largest across it, and links weak edges"
+            " to strong ones; a threshold alone does none of this. Click a pixel to read its gradient."
         )
     _mathematics(field, pixel, level)
     _downloads(chosen, shown, canny_shown, layer)
@@ -109,10 +147,11 @@ def _mathematics(field: GradientField, pixel: Pixel, level: float) -> None:
     verdict = "edge" if magnitude >= level else "no edge"
     formula(
         r"|\nabla x| = \sqrt{g_x^2 + g_y^2}",
-        rf"|\nabla x| = \sqrt{{{number(gx, 4)}^2 + {number(gy, 4)}^2}} = {number(magnitude, 4)} {over} {number(level, 4)}"
+        rf"|\nabla x| = \sqrt{{{number(gx, 4)}^2 + {number(gy, 4)}^2}} = {number(magnitude, 4)}"
+        rf" {over} {number(level, 4)}"
         rf"\;\Rightarrow\;\text{{{verdict}}}",
         rf"\theta = \operatorname{{atan2}}(g_y, g_x) = {number(direction, 4)}^\circ",
-        explanation=f"At row {pixel.row}, column {pixel.column}. The direction points across the edge, to the brighter side.",
+        explanation=f"At row {pixel.row}, column {pixel.column}. The direction points to the brighter side.",
     )
 
 

@@ -46,8 +46,11 @@ def view() -> None:
         job = current_job(JOB)
         running = job is not None and job.state in ACTIVE
         start = st.button(
-            "Start again from random" if job else "Start learning", type="primary", icon=":material/play_arrow:",
-            key="start_learning", width="stretch",
+            "Start again from random" if job else "Start learning",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="start_learning",
+            width="stretch",
         )
     if start and settings is not None:
         start_job(
@@ -78,23 +81,37 @@ def view() -> None:
 
 def _settings_controls() -> LearningSettings | None:
     optimiser = st.selectbox(
-        "Optimiser", list(OPTIMISERS), format_func=OPTIMISERS.__getitem__, key="optimiser", bind="query-params",
+        "Optimiser",
+        list(OPTIMISERS),
+        format_func=OPTIMISERS.__getitem__,
+        key="optimiser",
+        bind="query-params",
         help="How a gradient becomes a step. Adam scales each weight's step by itself.",
     )
     with st.popover("Learning rate, data, seed", icon=":material/tune:", width="stretch"):
         rate = st.select_slider(
-            "Learning rate", [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1.0],
-            DEFAULT_LEARNING_RATES[optimiser], key=f"rate_{optimiser}", bind="query-params",
+            "Learning rate",
+            [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1.0],
+            DEFAULT_LEARNING_RATES[optimiser],
+            key=f"rate_{optimiser}",
+            bind="query-params",
             help="Too small is slow; too large, and the loss grows without end.",
         )
         preparation = st.selectbox(
-            "The image is", list(PREPARATIONS), format_func=PREPARATIONS.__getitem__, key="preparation",
+            "The image is",
+            list(PREPARATIONS),
+            format_func=PREPARATIONS.__getitem__,
+            key="preparation",
             bind="query-params",
-            help="Neighbouring pixels of a photograph are nearly equal, which makes some directions of the loss very flat. "
+            help="Neighbouring pixels of a photograph are nearly equal, which makes the loss very flat somewhere. "
             "Decorrelating the image first makes them all alike; try it without to see plain gradient descent crawl.",
         )
         steps = st.select_slider(
-            "At most so many steps", [500, 1000, 2000, 4000, 8000, 16000, 32000], 8000, key="steps", bind="query-params",
+            "At most so many steps",
+            [500, 1000, 2000, 4000, 8000, 16000, 32000],
+            8000,
+            key="steps",
+            bind="query-params",
             help="It stops earlier when every weight is found.",
         )
         seed = st.number_input(
@@ -113,7 +130,11 @@ def _edge_picture(small: np.ndarray, kernel: np.ndarray, title: str, key: str) -
     response = convolve(luminance(small), kernel, ConvolutionSettings(padding="same", border="reflect"))
     st.caption(title)
     picture(
-        display_jpeg(signed_to_rgb(response)), rows=small.shape[0], columns=small.shape[1], key=key, alt=title,
+        display_jpeg(signed_to_rgb(response)),
+        rows=small.shape[0],
+        columns=small.shape[1],
+        key=key,
+        alt=title,
         max_height_px=230,
     )
 
@@ -121,7 +142,10 @@ def _edge_picture(small: np.ndarray, kernel: np.ndarray, title: str, key: str) -
 def _grid(kernel: np.ndarray, target: np.ndarray, title: str, key: str) -> None:
     st.caption(title)
     number_grid(
-        np.round(kernel, 3), key=key, label=title, limit=float(np.abs(target).max()) or 1.0,
+        np.round(kernel, 3),
+        key=key,
+        label=title,
+        limit=float(np.abs(target).max()) or 1.0,
         cell_px=max(18, min(52, 240 // kernel.shape[0])),
     )
 
@@ -135,7 +159,11 @@ def _before(chosen: ChosenImage, target: np.ndarray, small: np.ndarray) -> None:
     with left:
         st.caption("The image")
         picture(
-            display_jpeg(small), rows=small.shape[0], columns=small.shape[1], key="learn_image", alt="The image",
+            display_jpeg(small),
+            rows=small.shape[0],
+            columns=small.shape[1],
+            key="learn_image",
+            alt="The image",
             max_height_px=230,
         )
     with middle:
@@ -169,7 +197,9 @@ def _curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> No
 
 def _draw_result(small: np.ndarray, result: FilterLearningResult, job: JobView) -> None:
     if result.diverged:
-        st.warning("The loss grew without end: the learning rate is too large for this image.", icon=":material/trending_up:")
+        st.warning(
+            "The loss grew without end: the learning rate is too large for this image.", icon=":material/trending_up:"
+        )
     elif result.found:
         st.success(
             f"Found after {result.found_at_step:,} steps in {result.seconds:.1f} s: every weight is within "
@@ -178,7 +208,7 @@ def _draw_result(small: np.ndarray, result: FilterLearningResult, job: JobView) 
         )
     else:
         st.info(
-            f"Not found in {int(result.steps[-1]):,} steps: the worst weight is off by {100 * result.error:.1f} % of the "
+            f"Not found in {int(result.steps[-1]):,} steps: one weight is off by {100 * result.error:.1f} % of the "
             "largest. More steps, another optimiser or a decorrelated image get further.",
             icon=":material/info:",
         )
@@ -186,7 +216,9 @@ def _draw_result(small: np.ndarray, result: FilterLearningResult, job: JobView) 
     _curves({"loss": (result.steps, result.losses), "error_to_target": (result.steps, result.errors)})
     with st.container(horizontal=True):
         download_array(result.kernel, name="learned_filter", key="learned_npy", label="Learned filter (.npy)")
-        download_array(result.snapshots, name="weights_over_time", key="snapshots_npy", label="Weights over time (.npy)")
+        download_array(
+            result.snapshots, name="weights_over_time", key="snapshots_npy", label="Weights over time (.npy)"
+        )
         download_table(_history(result), name="learning_history", key="history_csv", label="History (CSV)")
 
 
@@ -197,12 +229,19 @@ def _replay(small: np.ndarray, result: FilterLearningResult) -> None:
     index = last
     if last > 0:
         index = st.slider(
-            "Weights over time", 0, last, last, key="snapshot", format="%d",
+            "Weights over time",
+            0,
+            last,
+            last,
+            key="snapshot",
+            format="%d",
             help="Go back to see the weights as they were.",
         )
     grid, target_grid, response = st.columns(3)
     with grid:
-        _grid(result.snapshots[index], result.target, f"After {int(result.snapshot_steps[index]):,} steps", "replay_grid")
+        _grid(
+            result.snapshots[index], result.target, f"After {int(result.snapshot_steps[index]):,} steps", "replay_grid"
+        )
     with target_grid:
         _grid(result.target, result.target, "To be found", "replay_target")
     with response:

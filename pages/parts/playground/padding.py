@@ -51,15 +51,11 @@ def view() -> None:
     draw_shrinkage(f)
     st.divider()
     draw_code(n, f, settings)
-    download_array(
-        counts, name="participation", key="participation_npy", label="Participation of the pixels (.npy)"
-    )
+    download_array(counts, name="participation", key="participation_npy", label="Participation of the pixels (.npy)")
 
 
 def _positions(n: int, f: int, settings: ConvolutionSettings) -> WindowPositions:
-    return window_positions(
-        n, f, padding=settings.padding, stride=settings.stride, dilation=settings.dilation
-    )
+    return window_positions(n, f, padding=settings.padding, stride=settings.stride, dilation=settings.dilation)
 
 
 def _controls() -> tuple[int, int, ConvolutionSettings]:
@@ -111,9 +107,7 @@ def _controls() -> tuple[int, int, ConvolutionSettings]:
     )
     with st.container(horizontal=True, gap="xsmall"):
         for name, values in EXAMPLES.items():
-            st.button(
-                name, key=f"example_{name}", on_click=st.session_state.update, args=(values,), type="tertiary"
-            )
+            st.button(name, key=f"example_{name}", on_click=st.session_state.update, args=(values,), type="tertiary")
     return (
         int(n),
         int(f),
@@ -158,9 +152,7 @@ def _pick_window() -> None:
 
 def _draw_windows(positions: WindowPositions, row: int, column: int) -> None:
     outputs = len(positions.starts)
-    st.markdown(
-        f"**Windows** · {positions.padded} × {positions.padded} padded → **{outputs} × {outputs}** output"
-    )
+    st.markdown(f"**Windows** · {positions.padded} × {positions.padded} padded → **{outputs} × {outputs}** output")
     st.plotly_chart(
         window_figure(positions, row, column),
         key="windows",
@@ -201,9 +193,7 @@ def _draw_participation(counts: np.ndarray) -> None:
         show(sequential_heatmap(counts, height_px=340), key="participation_map")
     else:
         # A rim of a few pixels is lost on a map of hundreds.
-        show(
-            sequential_heatmap(counts[:LARGEST_DRAWN, :LARGEST_DRAWN], height_px=340), key="participation_map"
-        )
+        show(sequential_heatmap(counts[:LARGEST_DRAWN, :LARGEST_DRAWN], height_px=340), key="participation_map")
         drawn = f" Drawn: the upper left {LARGEST_DRAWN} × {LARGEST_DRAWN} pixels."
     corner, edge, centre, most = counts[0, 0], counts[0, n // 2], counts[n // 2, n // 2], counts.max()
     if corner == most:

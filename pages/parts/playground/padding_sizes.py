@@ -43,16 +43,12 @@ def draw_mathematics(n: int, f: int, settings: ConvolutionSettings, positions: W
             numbers,
             explanation="The same for the width. ⌊ ⌋ rounds down: the filter must be fully contained.",
         )
-        reach, letter = (
-            (covered_size(f, settings.dilation), r"d(f-1)+1") if settings.dilation > 1 else (f, "f")
-        )
+        reach, letter = (covered_size(f, settings.dilation), r"d(f-1)+1") if settings.dilation > 1 else (f, "f")
         formula(
             rf"p_{{same}} = \frac{{{letter} - 1}}{{2}}",
             rf"p_{{same}} = \frac{{{reach} - 1}}{{2}} = {half:g}",
             explanation="Same padding at stride 1."
-            + (
-                " An even filter has no whole p: frameworks put the odd pixel at the end." if half % 1 else ""
-            ),
+            + (" An even filter has no whole p: frameworks put the odd pixel at the end." if half % 1 else ""),
         )
     with right:
         table = _comparison_table(n, f, settings)
@@ -72,9 +68,7 @@ def _comparison_table(n: int, f: int, settings: ConvolutionSettings) -> pd.DataF
     for name, padding in choices.items():
         line: dict[str, str | int | None] = {"Padding": name}
         try:
-            positions = window_positions(
-                n, f, padding=padding, stride=settings.stride, dilation=settings.dilation
-            )
+            positions = window_positions(n, f, padding=padding, stride=settings.stride, dilation=settings.dilation)
         except FilterTooLarge:
             lines.append({**line, "Before, after": "–", "Output": "filter does not fit"})
             continue

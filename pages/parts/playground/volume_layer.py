@@ -62,9 +62,7 @@ def scaled_input(sha256: str, _pixels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 @st.cache_resource(max_entries=8, show_spinner=False)
 def partial_products_of(fingerprint: str, _layer: Layer) -> PartialProducts:
     """The partial products of the layer's first filter."""
-    return partial_products(
-        _layer.volume, _layer.filters[..., 0], float(_layer.bias[0]), settings=_layer.settings
-    )
+    return partial_products(_layer.volume, _layer.filters[..., 0], float(_layer.bias[0]), settings=_layer.settings)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -77,9 +75,7 @@ def example_buttons() -> None:
     """Draw the buttons that set all three slices at once."""
     with st.container(horizontal=True, gap="small"):
         for name, values in EXAMPLES.items():
-            st.button(
-                name, key=f"volume_{name}", on_click=st.session_state.update, args=(values,), type="tertiary"
-            )
+            st.button(name, key=f"volume_{name}", on_click=st.session_state.update, args=(values,), type="tertiary")
 
 
 def slice_controls(f: int) -> list[np.ndarray]:
@@ -110,9 +106,7 @@ def _slice(channel: int, own: str, f: int) -> np.ndarray:
         f"{CHANNELS[channel]} slice",
         [*FILTERS, ZEROS, CUSTOM],
         index=list(FILTERS).index("sobel_vertical"),
-        format_func=lambda key: (
-            {ZEROS: "Zeros (ignore it)", CUSTOM: "Your own"}.get(key) or FILTERS[key].label
-        ),
+        format_func=lambda key: {ZEROS: "Zeros (ignore it)", CUSTOM: "Your own"}.get(key) or FILTERS[key].label,
         key=SLICE_KEYS[channel],
         bind="query-params",
         help=f"What the filter looks for in the {CHANNELS[channel].lower()} channel. "

@@ -22,9 +22,7 @@ from pages.parts.playground.volume_layer import ACTIVATIONS, Layer
 MAP_WIDTH_PX = 146
 
 
-def draw_stack(
-    chosen: ChosenImage, layer: Layer, bank: list[str], parts: PartialProducts, maps: np.ndarray
-) -> None:
+def draw_stack(chosen: ChosenImage, layer: Layer, bank: list[str], parts: PartialProducts, maps: np.ndarray) -> None:
     """Draw the maps of all filters, and their sizes as a formula."""
     height, width, channels = layer.volume.shape
     f, count = layer.filters.shape[0], layer.filters.shape[3]
@@ -37,8 +35,7 @@ def draw_stack(
         rf"&\quad\rightarrow\; {rows} \times {columns} \times n'_C",
         rf"&{height} \times {width} \times {channels} \;*\; {f} \times {f} \times {channels}",
         rf"&\quad\rightarrow\; {maps.shape[0]} \times {maps.shape[1]} \times {count}",
-        explanation=f"One filter makes one map; {count} filters make {count}: "
-        "the channels of the next layer's input.",
+        explanation=f"One filter makes one map; {count} filters make {count}: the channels of the next layer's input.",
     )
     names = ["The filter above", *(FILTERS[name].label for name in bank)]
     with st.container(horizontal=True, gap="small"):

@@ -107,11 +107,7 @@ def _add_windows(
 def _seen(positions: WindowPositions, drawn: tuple[int, int]) -> list[tuple[int, float]]:
     """The windows whose middle is drawn: which, and where it lies in image pixels."""
     middles = [start + (positions.covered - 1) / 2 for start in positions.starts]
-    return [
-        (index, middle - positions.before)
-        for index, middle in enumerate(middles)
-        if drawn[0] <= middle < drawn[1]
-    ]
+    return [(index, middle - positions.before) for index, middle in enumerate(middles) if drawn[0] <= middle < drawn[1]]
 
 
 def _add_chosen(figure: go.Figure, positions: WindowPositions, row: int, column: int) -> None:
