@@ -1,8 +1,6 @@
 """The filter of the playground against a bare cv2.filter2D, on a photograph of 1 megapixel in RGB.
 
-Both run in turn in one process, so that what else the machine does slows both. It can only ever add time,
-so the lower quartiles are compared: on a quiet machine they are close to the medians, on a busy one they
-still tell.
+Both run in turn in one process, so that what else the machine does slows both; medians are compared.
 """
 
 import statistics
@@ -42,7 +40,7 @@ def kernels():
             yield f"{name} {size}x{size}", kernel
 
 
-def interleaved_quartiles_ms(*functions: Callable[[], object]) -> list[float]:
+def interleaved_medians_ms(*functions: Callable[[], object]) -> list[float]:
     times_ms: list[list[float]] = [[] for _ in functions]
     turns = list(zip(functions, times_ms, strict=True))
     for function in functions:  # the first call allocates and warms up
@@ -55,7 +53,7 @@ def interleaved_quartiles_ms(*functions: Callable[[], object]) -> list[float]:
             start = time.perf_counter()
             function()
             own.append((time.perf_counter() - start) * 1e3)
-    return [statistics.quantiles(own, n=4)[0] for own in times_ms]
+    return [statistics.median(own) for own in times_ms]
 
 
 @pytest.mark.parametrize("border", BORDERS)
@@ -64,7 +62,7 @@ def test_convolve_is_hardly_slower_than_opencv_or_faster(photograph, border):
     too_slow = []
     print(f"\n{'filter, border ' + border:36} {'convolve ms':>12} {'filter2D ms':>12} {'ratio':>6}")
     for name, kernel in kernels():
-        ours, bare = interleaved_quartiles_ms(
+        ours, bare = interleaved_medians_ms(
             lambda kernel=kernel: convolve(photograph, kernel, settings),
             lambda kernel=kernel: cv2.filter2D(photograph, cv2.CV_32F, kernel, borderType=BORDERS[border]),
         )
@@ -79,6 +77,6 @@ def test_colouring_a_signed_map_costs_less_than_its_jpeg(photograph):
     response = convolve(photograph[..., 0], filter_kernel("sobel_vertical"))
     shown = signed_to_rgb(response)
 
-    colour_ms, jpeg_ms = interleaved_quartiles_ms(lambda: signed_to_rgb(response), lambda: cv2.imencode(".jpg", shown))
+    colour_ms, jpeg_ms = interleaved_medians_ms(lambda: signed_to_rgb(response), lambda: cv2.imencode(".jpg", shown))
     print(f"\nsigned_to_rgb {colour_ms:.2f} ms, JPEG of the same picture {jpeg_ms:.2f} ms")
     assert colour_ms < 0.6 * jpeg_ms

@@ -79,9 +79,7 @@ def test_equals_tensorflow(operation, case):
     if chosen.border == "zero" and isinstance(chosen.padding, str):
         padding = chosen.padding.upper()  # TensorFlow's own rule for "same"
     else:
-        amounts = [
-            padding_amounts(n, f, chosen) for n, f in zip(batch.shape[1:3], case.kernel.shape, strict=True)
-        ]
+        amounts = [padding_amounts(n, f, chosen) for n, f in zip(batch.shape[1:3], case.kernel.shape, strict=True)]
         batch = np.pad(batch, [(0, 0), *amounts, (0, 0)], mode=NUMPY_MODES[chosen.border])
         padding = "VALID"
     expected = tf.nn.conv2d(
@@ -157,6 +155,8 @@ def large_kernels():
     rng = np.random.default_rng(3)
     yield "one tap", np.array([[0.5]])
     yield "few taps", filter_kernel("laplacian")
+    yield "few taps beyond 16 bits", 100 * filter_kernel("laplacian")
+    yield "few taps, no whole numbers", 0.3 * filter_kernel("laplacian")
     yield "tap by tap", rng.normal(size=(9, 9))
     yield "bands of rows", rng.normal(size=(15, 15))
     yield "even bands", rng.normal(size=(14, 14))
@@ -248,9 +248,7 @@ def test_a_window_sums_to_the_output_pixel(case, data):
 @few_examples
 @given(case=cases(channels=(0, 3)))
 def test_padded_input_shows_what_the_windows_see(case):
-    valid = ConvolutionSettings(
-        stride=case.settings.stride, dilation=case.settings.dilation, flip=case.settings.flip
-    )
+    valid = ConvolutionSettings(stride=case.settings.stride, dilation=case.settings.dilation, flip=case.settings.flip)
     padded = padded_input(case.image, case.kernel.shape, case.settings)
 
     assert padded.dtype == case.image.dtype
