@@ -1,6 +1,7 @@
 """The page on shapes and parameters: the notes' network, edits, links, broken stacks, Keras' own count."""
 
 import pytest
+import streamlit as st
 
 from core.convolution.stack import (
     NOTES_INPUT,
@@ -13,7 +14,7 @@ from core.convolution.stack import (
 from pages.parts.shapes.address import parse_stack, stack_text
 from pages.parts.shapes.controls import described
 from pages.parts.shapes.details import csv_table
-from pages.parts.shapes.table import edited, of_kind, table_frame
+from pages.parts.shapes.table import ERROR_KEY, VERSION_KEY, edited, of_kind, table_frame, take_edits
 
 PAGE = "shapes_and_parameters"
 NOTES_TEXT = "conv-5-1-valid-8_max-2-2_conv-5-1-valid-16_max-2-2_fc-120_fc-84_softmax-10"
@@ -227,6 +228,37 @@ def test_a_cell_that_was_edited(changes, expected):
 def test_a_cell_that_cannot_be_used_is_refused(layer, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         edited(layer, "CONV1", changes)
+
+
+def after_edits(monkeypatch, rows, stack="conv-3-1-same-8_max-2-2"):
+    """The session after the table reported these rows as edited."""
+    session = {"stack": stack, "editor": {"edited_rows": rows, "added_rows": [], "deleted_rows": []}}
+    monkeypatch.setattr(st, "session_state", session)
+    take_edits("editor")
+    return session
+
+
+def test_an_edit_of_the_table_reaches_the_address_and_keeps_the_table(monkeypatch):
+    session = after_edits(monkeypatch, {1: {"f": 5, "Units": 4}, 2: {"s": 1}})
+    assert session["stack"] == "conv-5-1-same-4_max-2-1"
+    assert VERSION_KEY not in session and ERROR_KEY not in session
+
+
+def test_an_edit_that_was_taken_already_changes_nothing(monkeypatch):
+    session = after_edits(monkeypatch, {})
+    assert session["stack"] == "conv-3-1-same-8_max-2-2" and VERSION_KEY not in session
+
+
+def test_a_change_of_kind_starts_the_table_anew(monkeypatch):
+    session = after_edits(monkeypatch, {2: {"Kind": "FC"}})
+    assert session["stack"] == "conv-3-1-same-8_fc-64" and session[VERSION_KEY] == 1
+
+
+@pytest.mark.parametrize("rows", [{0: {"f": 3}}, {1: {"f": None}}, {2: {"Units": 3}}])
+def test_an_edit_that_is_refused_is_undone_with_a_sentence(monkeypatch, rows):
+    session = after_edits(monkeypatch, rows)
+    assert session["stack"] == "conv-3-1-same-8_max-2-2" and session[VERSION_KEY] == 1
+    assert session[ERROR_KEY].endswith(".")
 
 
 def test_a_new_kind_keeps_what_it_can():

@@ -17,7 +17,7 @@ from pages.parts.pooling.layout import Layout, as_picture, encoded, sources_of
 
 LARGEST_WINDOW_SHOWN = 12
 MOST_TERMS = 9
-MOST_TERMS_OF_THREE = 4  # where three windows stand side by side
+MOST_TERMS_OF_THREE = 3  # where three windows stand side by side
 
 
 def reduction(given: Input, window: Window, result: PoolingResult, layout: Layout) -> None:

@@ -84,9 +84,9 @@ def view() -> None:
 
 
 def _shift_controls() -> tuple[int, Axis]:
-    left, right = st.columns([1, 1.15])
+    left, right = st.columns([1, 1.6], gap="small")
     largest = left.number_input(
-        "Largest shift k",
+        "Shifts to k",
         1,
         LARGEST_SHIFT,
         8,
@@ -177,15 +177,14 @@ def _mathematics(response: ShiftResponse, window: Window) -> None:
         r"\text{change}(d) = \frac{\lVert A_{+d} - A \rVert_2}{\lVert A \rVert_2}",
         rf"\text{{unpooled}}({response.shift_px}) = {number(response.unpooled_change)} \qquad "
         rf"\text{{pooled}}({response.shift_px}) = {number(response.pooled_change)}",
-        explanation="A is the map, A₊d the map of the picture moved by d pixels; 0 is no change. Both are "
+        explanation="$A$ is the map, $A_{+d}$ the map of the picture moved by d pixels; 0 is no change. Both are "
         "cut from inside the picture, so that what moves in at one side is real. "
-        f"Cosine of the angle between A and A₊d (1 is no change): unpooled {response.unpooled_cosine:.3f}, "
+        f"Cosine of the angle between the two (1 is no change): unpooled {response.unpooled_cosine:.3f}, "
         f"pooled {response.pooled_cosine:.3f}.",
     )
     st.markdown(
         f"With f = {window.f}, a maximum that moves but stays under its window leaves the output as it was. "
-        f"A shift by s = {window.s} moves the pooled map by exactly one place: from there on it changes "
-        "as any map does."
+        f"A shift by s = {window.s} moves the pooled map by exactly one place."
     )
 
 
