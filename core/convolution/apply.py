@@ -81,10 +81,7 @@ def apply(options: argparse.Namespace) -> str:
     response = convolve(pixels if colour else luminance(pixels), kernel, settings)  # (H', W') or (H', W', 3)
     _write(options.out, response, display)
     result, source = (" x ".join(map(str, shape)) for shape in (response.shape, pixels.shape[:2]))
-    return (
-        f"{options.out}: {result} from {source} pixels, "
-        f"responses from {response.min():g} to {response.max():g}"
-    )
+    return f"{options.out}: {result} from {source} pixels, responses from {response.min():g} to {response.max():g}"
 
 
 def filter_table() -> str:
@@ -107,9 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Filter a picture with one f x f filter, by cross-correlation or convolution.",
     )
     parser.add_argument("image", type=Path, nargs="?", metavar="IMAGE", help="JPEG, PNG, WebP, BMP or GIF")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="the result: .png, .jpg or .npy (the numbers)"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the result: .png, .jpg or .npy (the numbers)")
     parser.add_argument("--list", action="store_true", help="list the filters and end")
 
     which = parser.add_argument_group("filter")

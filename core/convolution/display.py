@@ -40,9 +40,7 @@ def _diverging_table() -> Pixels:
     stops = np.array(DIVERGING_COLOURS, np.float64)  # (11, 3)
     places = np.linspace(0, 2 * _MIDDLE, len(stops))
     steps = np.minimum(np.arange(256), 2 * _MIDDLE)
-    table = np.stack(
-        [np.interp(steps, places, stops[:, channel]) for channel in range(3)], axis=1
-    )  # (256, 3)
+    table = np.stack([np.interp(steps, places, stops[:, channel]) for channel in range(3)], axis=1)  # (256, 3)
     return np.rint(table).astype(np.uint8)[:, None, :]  # (256, 1, 3)
 
 
@@ -65,9 +63,7 @@ def signed_to_rgb(values: Values, limit: float | None = None) -> Pixels:
     plane = _strongest_channel(_finite(values))  # (H, W)
     reach = _largest(plane) if limit is None else abs(limit)
     # One pass that scales, shifts, rounds and cuts to 0 to 255.
-    indices = cv2.addWeighted(
-        plane, _MIDDLE / reach if reach > 0 else 0.0, plane, 0.0, _MIDDLE, dtype=cv2.CV_8U
-    )
+    indices = cv2.addWeighted(plane, _MIDDLE / reach if reach > 0 else 0.0, plane, 0.0, _MIDDLE, dtype=cv2.CV_8U)
     return np.asarray(cv2.applyColorMap(indices, _TABLE), np.uint8)  # (H, W, 3)
 
 
@@ -154,9 +150,7 @@ def direction_to_rgb(direction_deg: Values, magnitude: Values) -> Pixels:
 def _finite(values: Values) -> Floats:
     """Return a map as float32, zero where it is no finite number."""
     if values.ndim not in (2, 3) or values.size == 0:
-        raise ValueError(
-            f"A map has the shape (H, W) or (H, W, C) and is not empty, received {values.shape}."
-        )
+        raise ValueError(f"A map has the shape (H, W) or (H, W, C) and is not empty, received {values.shape}.")
     floats = np.asarray(values, np.float32)
     # Finding out costs a sixth of replacing them, and there are hardly ever any.
     return floats if np.isfinite(floats.sum()) else np.nan_to_num(floats, posinf=0.0, neginf=0.0)

@@ -54,9 +54,7 @@ def luminance(image: npt.NDArray[np.uint8]) -> Map:
     return grey.astype(np.float32, copy=False)
 
 
-def gradient(
-    image: npt.NDArray[np.generic], kernel_pair: KernelPair, *, border: Border = "reflect"
-) -> GradientField:
+def gradient(image: npt.NDArray[np.generic], kernel_pair: KernelPair, *, border: Border = "reflect") -> GradientField:
     """Return the gradient of an image (H, W), same size, by the vertical and horizontal filter of one family.
 
     The border is mirrored unless told otherwise, since a border of zeros would draw an edge around the image.

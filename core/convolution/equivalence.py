@@ -65,9 +65,7 @@ def toeplitz_matrix(
             f"The matrix would have {rows.size * columns.size:,} entries, more than {MAX_MATRIX_ENTRIES:,}: "
             "take a smaller image or filter."
         )
-    out_height, out_width = (
-        output_amount(n, f, settings) for n, f in zip((height, width), weights.shape, strict=True)
-    )
+    out_height, out_width = (output_amount(n, f, settings) for n, f in zip((height, width), weights.shape, strict=True))
     outputs = rows[:, None] * out_width + columns  # (entries of the rows, entries of the columns)
     inputs = y[:, None] * width + x
     values = weights[np.ix_(i, j)]
@@ -128,9 +126,7 @@ class LayerCost:
         return self.connections / self.possible_connections
 
 
-def fully_connected_cost(
-    input_shape: tuple[int, int, int], output_shape: tuple[int, int, int] | int
-) -> LayerCost:
+def fully_connected_cost(input_shape: tuple[int, int, int], output_shape: tuple[int, int, int] | int) -> LayerCost:
     """Return the cost of joining every input value with every output value (or with so many units).
 
     >>> cost = fully_connected_cost((1000, 1000, 3), 1000)
@@ -250,9 +246,7 @@ def translation_equivariance(
     map_shift = (round(shift_px[0] / settings.stride), round(shift_px[1] / settings.stride))
     before, after = convolve(original, kernel, settings), convolve(moved, kernel, settings)
     if abs(map_shift[0]) >= before.shape[0] or abs(map_shift[1]) >= before.shape[1]:
-        raise ValueError(
-            f"A shift by {map_shift} leaves nothing of a map of {before.shape}: take a smaller one."
-        )
+        raise ValueError(f"A shift by {map_shift} leaves nothing of a map of {before.shape}: take a smaller one.")
     expected, result = _shared(before, after, map_shift)
     interior = [
         _sees_no_padding(n, f, shift, settings)
@@ -310,9 +304,7 @@ def _sees_no_padding(n: int, f: int, shift: int, settings: ConvolutionSettings) 
     return np.flatnonzero(inside[old] & inside[new])
 
 
-def _fully_connected_maps(
-    original: Map, moved: Map, shift_px: tuple[int, int], seed: int
-) -> tuple[Map, Map] | None:
+def _fully_connected_maps(original: Map, moved: Map, shift_px: tuple[int, int], seed: int) -> tuple[Map, Map] | None:
     """Return what a fully connected layer answers to the middle of both images, as (h, w) like its input."""
     height, width = (min(n, _FULLY_CONNECTED_SIDE_PX) for n in original.shape)
     if abs(shift_px[0]) >= height or abs(shift_px[1]) >= width:

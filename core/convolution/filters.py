@@ -47,13 +47,9 @@ class FilterSpec:
 
 
 _SPECS = (
-    FilterSpec(
-        "vertical", "Vertical edges", "Edges", "Bright on the left of dark gives a positive response."
-    ),
+    FilterSpec("vertical", "Vertical edges", "Edges", "Bright on the left of dark gives a positive response."),
     FilterSpec("horizontal", "Horizontal edges", "Edges", "Bright above dark gives a positive response."),
-    FilterSpec(
-        "sobel_vertical", "Sobel, vertical edges", "Edges", "Vertical edges, the middle row counts twice."
-    ),
+    FilterSpec("sobel_vertical", "Sobel, vertical edges", "Edges", "Vertical edges, the middle row counts twice."),
     FilterSpec(
         "sobel_horizontal",
         "Sobel, horizontal edges",
@@ -73,12 +69,8 @@ _SPECS = (
         "The Scharr filter turned to horizontal edges.",
     ),
     FilterSpec("prewitt_vertical", "Prewitt, vertical edges", "Edges", "All three rows count the same."),
-    FilterSpec(
-        "prewitt_horizontal", "Prewitt, horizontal edges", "Edges", "All three columns count the same."
-    ),
-    FilterSpec(
-        "laplacian", "Laplacian", "Edges", "Second derivative in both directions: edges change its sign."
-    ),
+    FilterSpec("prewitt_horizontal", "Prewitt, horizontal edges", "Edges", "All three columns count the same."),
+    FilterSpec("laplacian", "Laplacian", "Edges", "Second derivative in both directions: edges change its sign."),
     FilterSpec(
         "laplacian_of_gaussian",
         "Laplacian of Gaussian",
@@ -87,9 +79,7 @@ _SPECS = (
         ("size", "sigma"),
     ),
     FilterSpec("box", "Box blur", "Smoothing", "Mean of the pixels under the filter.", ("size",)),
-    FilterSpec(
-        "gaussian", "Gaussian blur", "Smoothing", "Mean that weighs near pixels more.", ("size", "sigma")
-    ),
+    FilterSpec("gaussian", "Gaussian blur", "Smoothing", "Mean that weighs near pixels more.", ("size", "sigma")),
     FilterSpec("sharpen", "Sharpen", "Effects", "The image minus its Laplacian: edges get steeper."),
     FilterSpec("emboss", "Emboss", "Effects", "Lights the image from the upper left, like a relief."),
     FilterSpec(
@@ -263,9 +253,7 @@ def parse_kernel(text: str, *, square: bool = True) -> Kernel:
                 "must be equally long."
             )
     if square and len(rows) != len(rows[0]):
-        raise ValueError(
-            f"The matrix has {len(rows)} rows and {len(rows[0])} columns, but a filter must be square."
-        )
+        raise ValueError(f"The matrix has {len(rows)} rows and {len(rows[0])} columns, but a filter must be square.")
     values = [[_number(word, i, j) for j, word in enumerate(row, 1)] for i, row in enumerate(rows, 1)]
     return np.array(values, np.float64)
 
@@ -274,9 +262,7 @@ def _number(word: str, row: int, column: int) -> float:
     try:
         value = float(Fraction(word)) if "/" in word else float(word)
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(
-            f"{word[:20]!r} in row {row}, column {column} of the matrix is not a number."
-        ) from None
+        raise ValueError(f"{word[:20]!r} in row {row}, column {column} of the matrix is not a number.") from None
     if not np.isfinite(value) or abs(value) > MAX_WEIGHT:
         raise ValueError(
             f"{word[:20]!r} in row {row}, column {column} of the matrix is no weight that can be used: "

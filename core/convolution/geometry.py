@@ -31,9 +31,7 @@ def covered_size(f: int, dilation: int = 1) -> int:
     return dilation * (f - 1) + 1
 
 
-def axis_padding(
-    n: int, f: int, *, padding: Padding = 0, stride: int = 1, dilation: int = 1
-) -> tuple[int, int]:
+def axis_padding(n: int, f: int, *, padding: Padding = 0, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
     """Return the pixels added before and after an axis of n pixels.
 
     "valid" adds none, a number p adds p on both sides. "same" is TensorFlow's rule: as many as make
@@ -135,9 +133,7 @@ def participation_map(
     return np.outer(rows, columns)  # (H, W)
 
 
-def _axis_participation(
-    n: int, f: int, stride: int, padding: Padding, dilation: int
-) -> npt.NDArray[np.int64]:
+def _axis_participation(n: int, f: int, stride: int, padding: Padding, dilation: int) -> npt.NDArray[np.int64]:
     outputs = output_size(n, f, padding=padding, stride=stride, dilation=dilation)
     before, _ = axis_padding(n, f, padding=padding, stride=stride, dilation=dilation)
     firsts = np.arange(outputs) * stride - before  # (outputs,)
@@ -187,9 +183,7 @@ def receptive_field(layers: Sequence[tuple[int, ...]]) -> tuple[ReceptiveField, 
     fields = []
     for layer in layers:
         if not 2 <= len(layer) <= 4:
-            raise ValueError(
-                f"A layer is (f, s), (f, s, dilation) or (f, s, dilation, padding), received {layer}."
-            )
+            raise ValueError(f"A layer is (f, s), (f, s, dilation) or (f, s, dilation, padding), received {layer}.")
         f, stride = layer[0], layer[1]
         dilation = layer[2] if len(layer) > 2 else 1
         before = layer[3] if len(layer) > 3 else 0

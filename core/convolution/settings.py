@@ -63,9 +63,7 @@ class ConvolutionSettings:
             if self.padding not in ("valid", "same"):
                 raise ValueError(f"The padding must be valid, same or a number, received {self.padding!r}.")
         elif not 0 <= self.padding <= MAX_PADDING_PX:
-            raise ValueError(
-                f"The padding must be from 0 to {MAX_PADDING_PX} pixels, received {self.padding}."
-            )
+            raise ValueError(f"The padding must be from 0 to {MAX_PADDING_PX} pixels, received {self.padding}.")
 
 
 def padding_amounts(n: int, f: int, settings: ConvolutionSettings) -> tuple[int, int]:

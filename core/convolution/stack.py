@@ -81,9 +81,7 @@ class LayerReport:
         return BYTES_PER_NUMBER * self.size
 
 
-def describe_stack(
-    input_shape: tuple[int, int, int], layers: Sequence[StackLayer]
-) -> tuple[LayerReport, ...]:
+def describe_stack(input_shape: tuple[int, int, int], layers: Sequence[StackLayer]) -> tuple[LayerReport, ...]:
     """Return the report of every layer, in order, for an input (H, W, C).
 
     A fully connected layer on a volume flattens it by itself.
@@ -122,9 +120,7 @@ def describe_stack(
             multiply_adds = weights
             field = input_shape[:2]
             shape = (layer.units,)
-        reports.append(
-            LayerReport(name, layer.kind, shape, prod(shape), weights, biases, multiply_adds, field)
-        )
+        reports.append(LayerReport(name, layer.kind, shape, prod(shape), weights, biases, multiply_adds, field))
     return tuple(reports)
 
 
@@ -145,9 +141,7 @@ def _check_layer(layer: StackLayer, shape: Shape, place: str, index: int) -> Non
     if layer.f < 1 or layer.s < 1:
         raise StackError(f"{place}: f and s must be at least 1, received {layer.f} and {layer.s}.", index)
     if layer.padding not in ("valid", "same") and (isinstance(layer.padding, str) or layer.padding < 0):
-        raise StackError(
-            f"{place}: the padding must be valid, same or 0 and more, received {layer.padding!r}.", index
-        )
+        raise StackError(f"{place}: the padding must be valid, same or 0 and more, received {layer.padding!r}.", index)
     if layer.kind != "conv" and layer.padding not in ("valid", "same", 0):
         raise StackError(f"{place}: pooling takes valid or same, not a padding of {layer.padding}.", index)
 

@@ -39,16 +39,10 @@ NOTES_SCHEMATIC: tuple[StackLayer, ...] = (
 
 NOTES_PRINTED: tuple[PrintedCount, ...] = (
     PrintedCount("CONV1", 208, 608, "(5 x 5 + 1) x 8 leaves out the 3 input channels: (5 x 5 x 3 + 1) x 8."),
-    PrintedCount(
-        "CONV2", 416, 3216, "(5 x 5 + 1) x 16 leaves out the 8 input channels: (5 x 5 x 8 + 1) x 16."
-    ),
-    PrintedCount(
-        "FC3", 48001, 48120, "400 x 120 + 1 counts one bias; there is one for each of the 120 units."
-    ),
+    PrintedCount("CONV2", 416, 3216, "(5 x 5 + 1) x 16 leaves out the 8 input channels: (5 x 5 x 8 + 1) x 16."),
+    PrintedCount("FC3", 48001, 48120, "400 x 120 + 1 counts one bias; there is one for each of the 120 units."),
     PrintedCount("FC4", 10081, 10164, "120 x 84 + 1 counts one bias; there is one for each of the 84 units."),
-    PrintedCount(
-        "Softmax", 841, 850, "84 x 10 + 1 counts one bias; there is one for each of the 10 classes."
-    ),
+    PrintedCount("Softmax", 841, 850, "84 x 10 + 1 counts one bias; there is one for each of the 10 classes."),
 )
 
 _LENET_5 = (

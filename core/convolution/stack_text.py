@@ -70,9 +70,7 @@ def _layer(row: list[object], number: int) -> StackLayer:
         raise StackFormatError(f"{place} must begin with one of {', '.join(KINDS)}.")
     lengths = {"conv": 5, "pool_max": 4, "pool_avg": 4, "flatten": 1}
     if len(row) != lengths.get(kind, 2):
-        raise StackFormatError(
-            f"{place} ({kind}) must have {lengths.get(kind, 2)} entries, received {len(row)}."
-        )
+        raise StackFormatError(f"{place} ({kind}) must have {lengths.get(kind, 2)} entries, received {len(row)}.")
     if kind == "flatten":
         return StackLayer(kind)
     if kind in ("dense", "softmax"):
@@ -137,9 +135,7 @@ def _keras_lines(layer: StackLayer, name: str) -> list[str]:
         padding = "valid"
     moves = f'strides={layer.s}, padding="{padding}"'
     if layer.kind == "conv":
-        lines.append(
-            f'keras.layers.Conv2D({layer.units}, {layer.f}, {moves}, activation="relu", name="{name}")'
-        )
+        lines.append(f'keras.layers.Conv2D({layer.units}, {layer.f}, {moves}, activation="relu", name="{name}")')
     else:
         pooling = "MaxPooling2D" if layer.kind == "pool_max" else "AveragePooling2D"
         lines.append(f'keras.layers.{pooling}({layer.f}, {moves}, name="{name}")')

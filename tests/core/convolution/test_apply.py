@@ -151,9 +151,7 @@ def test_the_list_names_every_filter(capsys):
         (["--filter", "box", "--unknown"], "Unrecognized arguments: --unknown"),
     ],
 )
-def test_what_cannot_be_done_gets_one_sentence_and_exit_code_2(
-    photograph, tmp_path, capsys, options, sentence
-):
+def test_what_cannot_be_done_gets_one_sentence_and_exit_code_2(photograph, tmp_path, capsys, options, sentence):
     assert main([str(photograph), *options, "--out", str(tmp_path / "out.png")]) == 2
 
     printed = capsys.readouterr()

@@ -61,9 +61,7 @@ def test_luminance_is_opencv_s(photograph):
 
 
 def test_a_threshold_leaves_what_is_above():
-    np.testing.assert_array_equal(
-        edge_map(np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0), [[False, False], [True, True]]
-    )
+    np.testing.assert_array_equal(edge_map(np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0), [[False, False], [True, True]])
 
 
 def test_canny_is_opencv_s(photograph):

@@ -121,9 +121,7 @@ def picture():
 
 @pytest.mark.parametrize("shift_px", [(0, 0), (3, 0), (-2, 5), (0, -12), (31, 31)])
 def test_the_map_moves_with_the_picture(picture, shift_px):
-    result = translation_equivariance(
-        picture, filter_kernel("sobel_vertical"), ConvolutionSettings(), shift_px
-    )
+    result = translation_equivariance(picture, filter_kernel("sobel_vertical"), ConvolutionSettings(), shift_px)
 
     assert result.map_shift == shift_px
     assert result.convolution_change == pytest.approx(0, abs=1e-6)

@@ -104,17 +104,13 @@ def test_gabor_is_opencv_s_without_its_mean(orientation_deg):
     envelope = cv2.getGaborKernel((size, size), sigma, 0.0, 1e12, 1.0, 0.0)
     expected = (wave - envelope * wave.sum() / envelope.sum()) / envelope.sum()
 
-    result = filter_kernel(
-        "gabor", size, sigma=sigma, orientation_deg=orientation_deg, wavelength_px=wavelength
-    )
+    result = filter_kernel("gabor", size, sigma=sigma, orientation_deg=orientation_deg, wavelength_px=wavelength)
 
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
 def test_gabor_answers_to_stripes_of_its_own_direction():
-    stripes = (
-        100 * np.cos(2 * np.pi * np.arange(64) / 6) * np.ones((64, 1))
-    )  # brightness changes to the right
+    stripes = 100 * np.cos(2 * np.pi * np.arange(64) / 6) * np.ones((64, 1))  # brightness changes to the right
     across = convolve(stripes, filter_kernel("gabor", 15, sigma=3, wavelength_px=6))
     along = convolve(stripes, filter_kernel("gabor", 15, sigma=3, wavelength_px=6, orientation_deg=90))
 

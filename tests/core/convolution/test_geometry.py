@@ -29,9 +29,7 @@ def layer_stacks(draw):
         kind = draw(st.sampled_from(["conv", "conv", "pool"]))
         stride = draw(st.integers(1, 3))
         dilation = draw(st.integers(1, 3)) if kind == "conv" and stride == 1 else 1
-        layers.append(
-            (kind, draw(st.integers(1, 5)), stride, dilation, draw(st.sampled_from(["valid", "same"])))
-        )
+        layers.append((kind, draw(st.integers(1, 5)), stride, dilation, draw(st.sampled_from(["valid", "same"]))))
     return draw(st.integers(1, 48)), layers
 
 
@@ -40,9 +38,7 @@ def keras_layer(kind, f, stride, dilation, padding):
 
     if kind == "pool":
         return keras.layers.AveragePooling2D((f, 1), (stride, 1), padding)
-    return keras.layers.Conv2D(
-        1, (f, 1), (stride, 1), padding, dilation_rate=(dilation, 1), kernel_initializer="ones"
-    )
+    return keras.layers.Conv2D(1, (f, 1), (stride, 1), padding, dilation_rate=(dilation, 1), kernel_initializer="ones")
 
 
 @few_examples
@@ -105,9 +101,7 @@ def test_a_same_layer_is_centred_on_its_own_pixel():
     assert (field.start, field.centre, field.span(4)) == (-1, 0.0, (3, 5))
 
 
-@pytest.mark.parametrize(
-    "layers", [[(3,)], [(3, 1, 1, 0, 0)], [(0, 1)], [(3, 0)], [(3, 1, 0)], [(3, 1, 1, -1)]]
-)
+@pytest.mark.parametrize("layers", [[(3,)], [(3, 1, 1, 0, 0)], [(0, 1)], [(3, 0)], [(3, 1, 0)], [(3, 1, 1, -1)]])
 def test_layers_that_mean_nothing_are_refused(layers):
     with pytest.raises(ValueError, match="layer|at least"):
         receptive_field(layers)

@@ -35,9 +35,7 @@ def test_pooling_equals_keras(case, mode):
     result = pool(x, f, s, mode)
 
     assert result.output.dtype == np.float32
-    np.testing.assert_allclose(
-        result.output, np.asarray(layer(batch))[0].reshape(result.output.shape), atol=1e-5
-    )
+    np.testing.assert_allclose(result.output, np.asarray(layer(batch))[0].reshape(result.output.shape), atol=1e-5)
     assert (result.input_values, result.output_values) == (x.size, result.output.size)
     assert result.parameters == layer.count_params() == 0
 
@@ -95,9 +93,7 @@ def test_a_shift_is_cut_from_the_picture_itself(axis):
     assert [response.shift_px for response in responses] == [1, 2, 3]
     for response in responses:
         old, new = turned[:, :width], turned[:, response.shift_px : response.shift_px + width]
-        assert response.unpooled_change == pytest.approx(
-            np.linalg.norm(new - old) / np.linalg.norm(old), rel=1e-5
-        )
+        assert response.unpooled_change == pytest.approx(np.linalg.norm(new - old) / np.linalg.norm(old), rel=1e-5)
         pooled_old, pooled_new = (pool(part, 2, 2, "max").output for part in (old, new))
         change = np.linalg.norm(pooled_new - pooled_old) / np.linalg.norm(pooled_old)
         assert response.pooled_change == pytest.approx(change, rel=1e-5)

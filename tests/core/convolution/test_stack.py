@@ -106,9 +106,7 @@ def test_receptive_fields_equal_the_gradient_of_the_model(stack, data):
     seen = tape.gradient(output, image)[0].numpy().any(axis=-1)
     assert keras.backend.backend() == "tensorflow"
 
-    for axis, (size, extent) in enumerate(
-        zip(reports[-1].receptive_field, (height + 60, width + 60), strict=True)
-    ):
+    for axis, (size, extent) in enumerate(zip(reports[-1].receptive_field, (height + 60, width + 60), strict=True)):
         used = np.flatnonzero(seen.any(axis=1 - axis))
         assert used[-1] - used[0] + 1 <= size
         if used[0] > 0 and used[-1] < extent - 1:  # the field lies within the image
@@ -293,11 +291,7 @@ def test_texts_that_are_no_stack_get_one_clear_sentence(text, message):
 @many_examples
 @given(
     rows=st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats()
-        | st.sampled_from(["conv", "same", "dense", ""]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["conv", "same", "dense", ""]),
         lambda inner: st.lists(inner, max_size=6),
         max_leaves=20,
     )

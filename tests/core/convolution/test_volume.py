@@ -44,9 +44,7 @@ def test_a_layer_equals_keras(case, activation):
         raw = tf.nn.conv2d(padded, weights, chosen.stride, "VALID", dilations=chosen.dilation) + bias
         expected = keras.activations.get(activation)(raw)
     else:
-        layer = keras.layers.Conv2D(
-            maps, f, chosen.stride, dilation_rate=chosen.dilation, activation=activation
-        )
+        layer = keras.layers.Conv2D(maps, f, chosen.stride, dilation_rate=chosen.dilation, activation=activation)
         layer.build(padded.shape)
         layer.set_weights([weights, bias])
         expected = layer(padded)
