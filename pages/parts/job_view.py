@@ -131,7 +131,7 @@ def duration(seconds: float) -> str:
     """A time span as people say it.
 
     >>> duration(4.2), duration(75), duration(3700)
-    ('4 s', '1 min 15 s', '1 h 02 min')
+    ('4 s', '1 min 15 s', '1 h 01 min')
     """
     whole = int(round(seconds))
     if whole < 60:

@@ -108,13 +108,19 @@ def picture(
     _picture(key=key, data=struct.pack("<I", len(packed)) + packed + encoded, on_pick_change=handle)
 
 
-def format_number(value: float) -> str:
-    """A number as short as it can be shown without lying: integers whole, others with three digits."""
+def format_number(value: float, digits: int = 3, negligible: float = 0.0) -> str:
+    """A number as short as it can be shown without lying: integers whole, others with a few digits.
+
+    >>> format_number(30.0), format_number(0.06731), format_number(0.06731, 1), format_number(1e-9, 1, 0.01)
+    ('30', '0.0673', '0.07', '≈0')
+    """
+    if 0 < abs(value) < negligible:
+        return "≈0"
     if not np.isfinite(value):
         return str(value)
     if abs(value - round(value)) < 1e-6 * max(1.0, abs(value)) and abs(value) < 1e6:
         return str(int(round(value)))
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
 
 
 def _colours(values: np.ndarray, limit: float | None, mode: str) -> tuple[list[list[str]], list[list[str]]]:
@@ -163,8 +169,10 @@ def number_grid(
     if values.ndim != 2:
         raise ValueError(f"A grid shows a matrix of shape (rows, columns); received shape {values.shape}")
     cell_colours, inks = _colours(values, limit, colours)
+    digits = 3 if cell_px >= 34 else 2 if cell_px >= 24 else 1
+    negligible = 1e-3 * float(np.max(np.abs(values), initial=0.0)) if digits < 3 else 0.0
     data = {
-        "texts": [[format_number(float(value)) for value in line] for line in values],
+        "texts": [[format_number(float(value), digits, negligible) for value in line] for line in values],
         "colours": cell_colours,
         "inks": inks,
         "selected": None if selected is None else [selected.row, selected.column],

@@ -276,7 +276,14 @@ def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -
     rows, columns = output.shape[:2]
     low, high = float(output.min()), float(output.max())
     st.markdown(f"**Output** · {rows} × {columns} · from {number_text(low)} to {number_text(high)}")
-    shown = {"signed": signed_to_rgb, "absolute": absolute_to_rgb, "clipped": clipped_to_rgb}[show_as](output)
+    # Edges of a photograph are mostly far weaker than its strongest one: full colour comes at half of that.
+    limit = 0.5 * max(high, -low) if given.is_image else max(high, -low)
+    draw = {
+        "signed": lambda: signed_to_rgb(output, limit),
+        "absolute": lambda: absolute_to_rgb(output, limit),
+        "clipped": lambda: clipped_to_rgb(output),
+    }
+    shown = draw[show_as]()
     if output.ndim == 2 and max(rows, columns) <= LARGEST_NUMBERS:
         number_grid(
             output,
@@ -299,8 +306,10 @@ def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -
         )
     st.caption(
         {
-            "signed": "Red is above zero, blue below, white zero. Click a pixel to see its window.",
-            "absolute": "Bright is strong, whichever the sign. Click a pixel to see its window.",
+            "signed": f"Red is above zero, blue below, white zero; full colour at ±{number_text(limit)}. "
+            "Click a pixel to see its window.",
+            "absolute": f"White at {number_text(limit)} and stronger, whichever the sign. "
+            "Click a pixel to see its window.",
             "clipped": "Cut to 0–255 and shown as a picture. Click a pixel to see its window.",
         }[show_as]
     )
