@@ -3,12 +3,13 @@
 import streamlit as st
 
 from pages.parts.header import header, paper_link
-from pages.parts.inception import cost, module, one_by_one
+from pages.parts.inception import cost, module, one_by_one, side_outputs
 
 VIEWS = {
     "cost": ("Bottleneck", cost.view),
     "one": ("1 × 1 convolution", one_by_one.view),
     "module": ("Inception module", module.view),
+    "side": ("Side outputs", side_outputs.view),
 }
 
 entry = header("inception")

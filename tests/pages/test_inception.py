@@ -103,3 +103,9 @@ def test_each_module_takes_what_the_one_before_it_gives():
     widths = list(GOOGLENET_MODULES.values())
     channels = [channels for _, channels in MODULE_INPUTS.values()]
     assert channels[0] == 192 and channels[1:] == [width.output for width in widths[:-1]]
+
+
+def test_the_side_outputs_say_what_will_be_measured_and_wait_for_the_button(open_page):
+    app = open_page(PAGE, inception_view="Side outputs", side_weight="0.5")
+    assert not app.error and "**4a** and **4d**" in texts(app)
+    assert any(r"0.5\,(J_{4a} + J_{4d})" in latex.value for latex in app.latex)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.architectures.one_by_one import OneByOneEquivalence, one_by_one_equivalence
+from core.architectures import tasks
+from core.architectures.one_by_one import OneByOneEquivalence
 from core.convolution.display import signed_to_rgb
 from core.runtime.images import display_jpeg, fit_within
 from pages.parts.code_tabs import code_tabs
@@ -28,7 +29,7 @@ def view() -> None:
         count, seed = _controls()
     volume = fit_within(chosen.pixels, SIDE_PX).astype(np.float32) / 255  # (H, W, 3)
     with result:
-        shown = kept_call(one_by_one_equivalence, volume, count, seed)
+        shown = kept_call(tasks.one_by_one_equivalence, volume, count, seed)
         if shown is None:
             return
         _draw_maps(volume, shown)
