@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
+from core.architectures.catalog import CATALOG
 from core.convolution.display import signed_to_rgb
 from core.convolution.equivalence import toeplitz_matrix
 from core.convolution.filters import filter_kernel
@@ -66,11 +67,26 @@ def _why() -> np.ndarray:
     return canvas
 
 
+def _explorer() -> np.ndarray:
+    """Depth of networks of the catalogue as towers, a storey a layer with weights."""
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), (30, 34, 56), dtype=np.uint8)
+    towers = [CATALOG[name] for name in ("lenet5", "alexnet", "vgg16", "googlenet", "resnet34", "resnet50")]
+    pitch = (HEIGHT_PX - 24) // max(tower.depth for tower in towers)
+    for index, tower in enumerate(towers):
+        left = 22 + index * 48
+        for storey in range(tower.depth):
+            bottom = HEIGHT_PX - 12 - storey * pitch
+            colour = ((99, 102, 241), (20, 184, 166), (245, 158, 11))[index % 3]
+            canvas[bottom - pitch + 1 : bottom, left : left + 34] = colour
+    return canvas
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
     "shapes_and_parameters": _shapes,
     "why_convolutions": _why,
+    "architecture_explorer": _explorer,
 }
 
 
