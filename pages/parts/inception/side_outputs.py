@@ -91,7 +91,8 @@ def _draw(result: SideOutputGradients, _: JobView) -> None:
     layers = np.arange(1, len(result.layers) + 1)
     st.markdown(
         f"With side outputs (w = {result.weight:g}) the gradient of the first convolution is "
-        f"**{result.gain[0]:.3g} times** that of the main loss alone; of the last one {result.gain[-1]:.3g} times."
+        f"**{result.gain[0]:.3g} times** that of the main loss alone; for the last one the factor is "
+        f"{result.gain[-1]:.3g}."
     )
     figure = line_chart(
         {

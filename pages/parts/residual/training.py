@@ -116,12 +116,11 @@ def _draw_live(which: str, job: JobView) -> None:
 def _curves(series: dict[str, tuple], prefix: str) -> None:
     left, right = st.columns(2, gap="medium")
     losses = {name: series[f"{name}_loss"] for name in NETWORKS if f"{name}_loss" in series}
-    shares = {
-        f"{name}, {part}": series[key]
-        for part, suffix in (("training", "accuracy"), ("validation", "validation_accuracy"))
-        for name in NETWORKS
-        if (key := f"{name}_{suffix}") in series
-    }
+    # Four noisy lines would hide one another: validation as soon as there is one, the batches' accuracy before.
+    part, suffix = ("validation", "validation_accuracy")
+    if f"plain_{suffix}" not in series:
+        part, suffix = ("training", "accuracy")
+    shares = {name: series[f"{name}_{suffix}"] for name in NETWORKS if f"{name}_{suffix}" in series}
     if losses:
         with left:
             show(
@@ -131,7 +130,7 @@ def _curves(series: dict[str, tuple], prefix: str) -> None:
     if shares:
         with right:
             show(
-                line_chart(shares, x_title="step", y_title="accuracy", markers=False, height_px=250),
+                line_chart(shares, x_title="step", y_title=f"{part} accuracy", height_px=250),
                 key=f"flow_{prefix}_accuracy",
             )
 
