@@ -85,18 +85,28 @@ ROUTES: tuple[Route, ...] = (
         title="Architecture explorer",
         chapter=CASE_STUDIES,
         icon=":material/schema:",
-        topic="The networks that made history, layer by layer: what goes in, what comes out, what is learned, what it costs. "
+        topic="The networks that made history, layer by layer: what comes out, what is learned and what it costs. "
         "Open a block to see its layers, put networks side by side, and look at what a layer answers to your image.",
         paper="Simonyan & Zisserman 2014, Very deep convolutional networks for large-scale image recognition",
         paper_url="https://arxiv.org/abs/1409.1556",
+    ),
+    Route(
+        stem="residual_networks",
+        title="Residual networks",
+        chapter=CASE_STUDIES,
+        icon=":material/call_merge:",
+        topic="A residual block adds its input to what its layers made of it, so that the gradient can pass them by. "
+        "Measure what reaches each layer with and without shortcuts, and train both networks side by side.",
+        paper="He et al. 2015, Deep residual learning for image recognition",
+        paper_url="https://arxiv.org/abs/1512.03385",
     ),
     Route(
         stem="inception",
         title="Inception",
         chapter=CASE_STUDIES,
         icon=":material/account_tree:",
-        topic="An Inception module puts 1 × 1, 3 × 3 and 5 × 5 convolutions and pooling side by side and lets the network "
-        "choose. Its 1 × 1 convolutions shrink the channels first, which makes it about ten times cheaper.",
+        topic="An Inception module puts 1 × 1, 3 × 3 and 5 × 5 convolutions and pooling side by side and lets the "
+        "network choose. Its 1 × 1 convolutions shrink the channels first, which makes it about ten times cheaper.",
         paper="Szegedy et al. 2014, Going deeper with convolutions",
         paper_url="https://arxiv.org/abs/1409.4842",
     ),
