@@ -12,9 +12,10 @@ from typing import Any
 
 import keras
 
-from core.architectures.building import LayerMaker
+from core.architectures.building import LayerMaker, build_without_weights
 from core.architectures.googlenet_table import GOOGLENET_MODULES, InceptionWidths
 from core.architectures.layers import LocalResponseNormalization
+from core.architectures.summary import ModelSummary, summarise_model
 
 
 def inception_module(net: LayerMaker, x: Any, widths: InceptionWidths, name: str) -> Any:
@@ -30,6 +31,28 @@ def inception_module(net: LayerMaker, x: Any, widths: InceptionWidths, name: str
     pool = net.max_pool(x, 3, 1, f"{name}_pool", "same")
     pool = net.conv(pool, widths.pool_projection, 1, f"{name}_pool_proj", activation="relu")
     return net.concatenate([one, three, five, pool], f"{name}_output")
+
+
+def module_summary(widths: tuple[int, int, int, int, int, int], input_shape: tuple[int, int, int]) -> ModelSummary:
+    """The layers of one module with their shapes.
+
+    Args:
+        widths: Channels in the order of `InceptionWidths`.
+        input_shape: (H, W, C).
+
+    Raises:
+        ValueError: If a width or side is under 1.
+    """
+    if len(widths) != 6 or min(widths) < 1 or len(input_shape) != 3 or min(input_shape) < 1:
+        raise ValueError(
+            f"A module has six widths and an input H x W x C, all at least 1; got {widths}, {input_shape}."
+        )
+
+    def build() -> Any:
+        inputs = keras.Input(input_shape, name="input")
+        return keras.Model(inputs, inception_module(LayerMaker(), inputs, InceptionWidths(*widths), "inception"))
+
+    return summarise_model(build_without_weights(build), "Inception module")
 
 
 def googlenet(
