@@ -126,7 +126,7 @@ def cifar_resnet(
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"The depth is 6n + 2 (8, 14, 20 … 110); got {depth}.")
     _check_shortcuts(shortcuts)
-    net = LayerMaker(seed, dtype, initializer, use_bias=not batch_norm, epsilon=1e-5)
+    net = LayerMaker(seed, dtype, initializer, use_bias=not batch_norm, momentum=0.9, epsilon=1e-5)
     kind = "basic" if batch_norm else "basic_without_bn"
     inputs = keras.Input(input_shape, name="image")
     x = net.conv(inputs, widths[0], 3, "conv1_conv")  # (N, H, W, widths[0])
@@ -183,9 +183,7 @@ def residual_block(
     return net.relu(x, f"{name}_out")
 
 
-def _shortcut(
-    net: LayerMaker, x: Any, channels: int, name: str, strides: int, option: str, batch_norm: bool
-) -> Any:
+def _shortcut(net: LayerMaker, x: Any, channels: int, name: str, strides: int, option: str, batch_norm: bool) -> Any:
     """s(x): the identity where shapes agree (not in option C), else a padding (A) or a projection."""
     same_shape = strides == 1 and x.shape[-1] == channels
     if same_shape and option != "C":
