@@ -82,9 +82,7 @@ class LayerMaker:
             name=name,
         )(x)
 
-    def dense(
-        self, x: Any, units: int, name: str, activation: str | None = None, first_bias: float = 0.0
-    ) -> Any:
+    def dense(self, x: Any, units: int, name: str, activation: str | None = None, first_bias: float = 0.0) -> Any:
         """(N, features) to (N, units)."""
         return keras.layers.Dense(
             units,

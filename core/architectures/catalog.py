@@ -66,9 +66,7 @@ def check_name(name: str) -> None:
         )
 
 
-def chosen_options(
-    network: CatalogEntry, options: Mapping[str, OptionValue] | None
-) -> dict[str, OptionValue]:
+def chosen_options(network: CatalogEntry, options: Mapping[str, OptionValue] | None) -> dict[str, OptionValue]:
     """The entry's options with the choices made, defaults where none was.
 
     Raises:
@@ -147,6 +145,5 @@ def _check_size(label: str, shape: tuple[int, ...], smallest_px: int) -> None:
         raise ValueError(f"An input shape is height x width x channels; got {shape}.")
     if min(shape[:2]) < smallest_px:
         raise ValueError(
-            f"{label} needs an image of at least {smallest_px} x {smallest_px} pixels; "
-            f"got {shape[0]} x {shape[1]}."
+            f"{label} needs an image of at least {smallest_px} x {smallest_px} pixels; got {shape[0]} x {shape[1]}."
         )

@@ -304,9 +304,7 @@ ENTRIES: tuple[CatalogEntry, ...] = (
 
 # The networks of `keras.applications`, with the module that holds each one's preprocessing.
 APPLICATIONS: dict[str, str] = {
-    **dict.fromkeys(
-        ("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"), "convnext"
-    ),
+    **dict.fromkeys(("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"), "convnext"),
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "densenet"),
     **{f"EfficientNetB{n}": "efficientnet" for n in range(8)},
     **{f"EfficientNetV2{size}": "efficientnet_v2" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},

@@ -136,10 +136,7 @@ def alexnet(
     share = len(towers)
 
     inputs = keras.Input(input_shape, name="image")
-    x = [
-        net.conv(inputs, 96 // share, 11, f"conv1{t}", strides=4, padding="valid", activation="relu")
-        for t in towers
-    ]
+    x = [net.conv(inputs, 96 // share, 11, f"conv1{t}", strides=4, padding="valid", activation="relu") for t in towers]
     x = [_normalise_and_pool(net, a, f"1{t}") for a, t in zip(x, towers, strict=True)]
     x = [
         net.conv(a, 256 // share, 5, f"conv2{t}", activation="relu", first_bias=1.0)
@@ -263,6 +260,4 @@ def digit_prototypes() -> list[list[float]]:
     >>> len(rows), len(rows[0])
     (10, 84)
     """
-    return [
-        [1.0 if pixel == "#" else -1.0 for row in bitmap for pixel in row] for bitmap in LENET_DIGIT_BITMAPS
-    ]
+    return [[1.0 if pixel == "#" else -1.0 for row in bitmap for pixel in row] for bitmap in LENET_DIGIT_BITMAPS]

@@ -115,9 +115,7 @@ def build_diagram(summary: ModelSummary, open_blocks: Collection[str] = ()) -> D
     return Diagram(tuple(nodes), edges, tuple(opened))
 
 
-def to_dot(
-    diagram: Diagram, columns: int = 6, chosen: str | None = None, fills: Mapping[str, str] = FILLS
-) -> str:
+def to_dot(diagram: Diagram, columns: int = 6, chosen: str | None = None, fills: Mapping[str, str] = FILLS) -> str:
     """The diagram as Graphviz DOT text.
 
     Args:
@@ -133,8 +131,7 @@ def to_dot(
         raise ValueError(f"A row has at least one column; got {columns}.")
     lines = [
         "digraph network {",
-        '  graph [rankdir=TB, newrank=true, bgcolor="transparent", nodesep=0.25, ranksep=0.35, '
-        'fontname="Helvetica"];',
+        '  graph [rankdir=TB, newrank=true, bgcolor="transparent", nodesep=0.25, ranksep=0.35, fontname="Helvetica"];',
         f'  node [shape=box, style="filled,rounded", color="{_LINE}", fontname="Helvetica", fontsize=11, '
         'width=1.5, margin="0.08,0.05"];',
         f'  edge [color="{_LINE}", arrowsize=0.6];',
@@ -167,9 +164,7 @@ def _layer_node(node_id: str, layer: LayerSummary) -> DiagramNode:
     return DiagramNode(node_id, lines, _kind(layer), layer.block, (layer.name,))
 
 
-def _block_node(
-    node_id: str, block: str, layers: Sequence[LayerSummary], exits: Sequence[LayerSummary]
-) -> DiagramNode:
+def _block_node(node_id: str, block: str, layers: Sequence[LayerSummary], exits: Sequence[LayerSummary]) -> DiagramNode:
     """The node of a closed block, with the shape that leaves it."""
     parameters = sum(layer.parameters for layer in layers)
     shape = _written(exits[-1].output_shape)

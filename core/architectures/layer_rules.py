@@ -157,9 +157,7 @@ def _slid(layer: Any, kind: str, field: ReceptiveField, units: Sequence[int | No
         kernel = _per_axis(layer.pool_size if pooling else layer.kernel_size, axes)
         strides = _per_axis(layer.strides, axes)
         dilation = one if pooling else _per_axis(layer.dilation_rate, axes)
-        return slide(
-            field, kernel, strides, dilation, _before(layer.padding, units, kernel, strides, dilation)
-        )
+        return slide(field, kernel, strides, dilation, _before(layer.padding, units, kernel, strides, dilation))
     if kind == "ConnectionTableConv2D":
         return slide(field, (layer.kernel_size,) * axes, one, one, none)
     if kind == "TrainableSubsampling":
@@ -223,9 +221,7 @@ def _before(
     if padding == "causal":
         return [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     known = _known(units)
-    return [
-        same_padding_before(n, k, s, d) for n, k, s, d in zip(known, kernel, strides, dilation, strict=True)
-    ]
+    return [same_padding_before(n, k, s, d) for n, k, s, d in zip(known, kernel, strides, dilation, strict=True)]
 
 
 def _sides_before(sides: Any, axes: int) -> list[int]:

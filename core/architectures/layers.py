@@ -54,9 +54,7 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         """Normalises a batch (N, H, W, C); the shape stays."""
         channels = inputs.shape[-1]
         half = self.size // 2
-        squares = ops.pad(
-            ops.square(inputs), [[0, 0], [0, 0], [0, 0], [half, half]]
-        )  # (N, H, W, C + size - 1)
+        squares = ops.pad(ops.square(inputs), [[0, 0], [0, 0], [0, 0], [half, half]])  # (N, H, W, C + size - 1)
         window = squares[..., :channels]
         for shift in range(1, self.size):
             window = window + squares[..., shift : shift + channels]
@@ -169,9 +167,7 @@ class ConnectionTableConv2D(keras.layers.Layer):  # type: ignore[misc]
         channels = input_shape[-1] or 0
         largest = max(max(maps) for maps in self.connections)
         if largest >= channels:
-            raise ValueError(
-                f"The connection table names input map {largest}; the input has {channels} maps."
-            )
+            raise ValueError(f"The connection table names input map {largest}; the input has {channels} maps.")
         size = self.kernel_size
         shape = (size, size, self.pairs)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")

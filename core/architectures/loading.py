@@ -121,8 +121,7 @@ def model_with_weights(file: ModelFile) -> Any:
     declared = _declared_bytes(model_without_weights(file))
     if declared > file.weights_bytes:
         raise ModelFileError(
-            f"The file's layers need {_megabytes(declared)} of weights; it holds only "
-            f"{_megabytes(file.weights_bytes)}."
+            f"The file's layers need {_megabytes(declared)} of weights; it holds only {_megabytes(file.weights_bytes)}."
         )
     _register_own_layers()
     with tempfile.TemporaryDirectory() as folder:
@@ -143,9 +142,7 @@ def _check_members(archive: zipfile.ZipFile, max_bytes: int) -> int:
         raise ModelFileError(f"This is not a .keras file: {missing[0]} is not in it.")
     others = [name for name in names if name not in (_CONFIG, _METADATA, _WEIGHTS) and not name.endswith("/")]
     if others or len(set(names)) < len(names):
-        raise ModelFileError(
-            f"The file holds parts that no image network has: {(others or sorted(names))[0]!r:.60}."
-        )
+        raise ModelFileError(f"The file holds parts that no image network has: {(others or sorted(names))[0]!r:.60}.")
     for info in infos:
         if info.file_size > 2**20 and info.file_size > MAX_EXPANSION * info.compress_size:
             raise ModelFileError(
@@ -188,9 +185,7 @@ def _check_classes(config: dict[str, Any]) -> None:
         module: Any = item.get("module") or ""
         registered = item.get("registered_name")
         if name in _CODE_CLASSES:
-            raise ModelFileError(
-                "The file holds a Lambda layer or function, which is Python code and is not run here."
-            )
+            raise ModelFileError("The file holds a Lambda layer or function, which is Python code and is not run here.")
         if name in _FOREIGN_CLASSES:
             raise ModelFileError(f"The file holds {_quoted(name)}, which runs code that is not Keras'.")
         if name in _TABLE_CLASSES:
@@ -225,9 +220,7 @@ def _is_modelling(module: str) -> bool:
     """Whether a module is one of those of Keras that hold layers and what they are made of."""
     if module == "keras":
         return True
-    return any(
-        module == f"keras.{part}" or module.startswith(f"keras.{part}.") for part in _MODELLING_MODULES
-    )
+    return any(module == f"keras.{part}" or module.startswith(f"keras.{part}.") for part in _MODELLING_MODULES)
 
 
 def _register_own_layers() -> None:

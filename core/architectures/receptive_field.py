@@ -83,10 +83,7 @@ def collapse(field: ReceptiveField, units: Sequence[int]) -> ReceptiveField:
     >>> collapse(ReceptiveField((6,), (2,), (0,)), (14,))
     ReceptiveField(size=(32,), stride=(0,), offset=(0,))
     """
-    sizes = (
-        size + (count - 1) * stride
-        for size, stride, count in zip(field.size, field.stride, units, strict=True)
-    )
+    sizes = (size + (count - 1) * stride for size, stride, count in zip(field.size, field.stride, units, strict=True))
     return ReceptiveField(tuple(sizes), (0,) * len(field.size), field.offset)
 
 

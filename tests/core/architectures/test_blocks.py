@@ -25,9 +25,7 @@ def test_networks_of_the_catalogue() -> None:
     assert blocks("vgg16") == [
         *("image", "block1", "block2", "block3", "block4", "block5", "flatten", "fc1", "fc2", "predictions")
     ]
-    residual = [
-        f"conv{s}_block{n}" for s, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for n in range(1, count + 1)
-    ]
+    residual = [f"conv{s}_block{n}" for s, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for n in range(1, count + 1)]
     assert blocks("resnet50") == ["image", "conv1", *residual, "avg_pool", "predictions"]
     assert [b for b in blocks("googlenet") if b.startswith("inception")] == [
         f"inception_{m}" for m in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")

@@ -71,9 +71,7 @@ def test_same_outputs_as_keras_applications(ours: str, options: dict, theirs: st
     rng = np.random.default_rng(0)
     # Batch normalisation keeps the scale of the values, so any weights will do; moving variances are
     # positive.
-    reference.set_weights(
-        [np.abs(rng.normal(0.0, 0.05, w.shape)).astype("float32") for w in reference.weights]
-    )
+    reference.set_weights([np.abs(rng.normal(0.0, 0.05, w.shape)).astype("float32") for w in reference.weights])
     own.set_weights(reference.get_weights())
     image = rng.random((1, 64, 64, 3), dtype=np.float32)
     np.testing.assert_allclose(own(image), reference(image), rtol=1e-4, atol=1e-7)
@@ -141,10 +139,7 @@ def test_entries_are_complete() -> None:
         assert entry.name == name
         assert entry.errors and all(0 < error.percent < 100 for error in entry.errors)
         assert entry.paper.url.startswith("http") and 1990 < entry.paper.year < 2030
-        assert all(
-            option.default in [value for value, _ in option.choices] and option.help
-            for option in entry.options
-        )
+        assert all(option.default in [value for value, _ in option.choices] and option.help for option in entry.options)
         with pytest.raises(dataclasses.FrozenInstanceError):
             entry.year = 1  # type: ignore[attr-defined]
 
@@ -202,9 +197,7 @@ before, start = psutil.Process().memory_info().rss, time.perf_counter()
 summary = tasks.summarise("vgg16")
 print(time.perf_counter() - start, psutil.Process().memory_info().rss - before, summary.parameters)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     seconds, grown, parameters = map(float, done.stdout.split())
     assert parameters == 138_357_544
     assert seconds < 2.0
@@ -228,7 +221,5 @@ def test_catalogue_is_light() -> None:
         "core.architectures.blocks, core.architectures.loading; "
         "print('keras' in sys.modules, 'tensorflow' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["False", "False"]

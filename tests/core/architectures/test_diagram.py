@@ -45,9 +45,7 @@ def test_each_layer_is_in_one_node_and_each_connection_in_one_edge(
     shown = [name for node in diagram.nodes for name in node.layers]
     assert sorted(shown) == sorted(row.name for row in summary.layers)
     expected = {
-        (diagram.node_of(source).id, diagram.node_of(row.name).id)
-        for row in summary.layers
-        for source in row.inbound
+        (diagram.node_of(source).id, diagram.node_of(row.name).id) for row in summary.layers for source in row.inbound
     }
     assert {(edge.source, edge.target) for edge in diagram.edges} == {e for e in expected if e[0] != e[1]}
     if opening == "all":
@@ -71,18 +69,14 @@ def test_rows_hold_no_more_than_their_columns(columns: int, summaries: dict[str,
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed here")
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("opening", ["none", "one", "all"])
-def test_graphviz_draws_it_no_wider_than_a_laptop(
-    name: str, opening: str, summaries: dict[str, ModelSummary]
-) -> None:
+def test_graphviz_draws_it_no_wider_than_a_laptop(name: str, opening: str, summaries: dict[str, ModelSummary]) -> None:
     summary = summaries[name]
     blocks = list(dict.fromkeys(row.block for row in summary.layers))
     opened = {"none": [], "one": blocks[3:4], "all": blocks}[opening]
     if name in ("NASNetMobile", "InceptionV3") and opening == "all":
         pytest.skip("hundreds of layers with a dozen branches side by side are opened block by block")
     text = to_dot(build_diagram(summary, opened))
-    done = subprocess.run(
-        ["dot", "-Tplain"], input=text, capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run(["dot", "-Tplain"], input=text, capture_output=True, text=True, check=True, timeout=60)
     width_points = float(done.stdout.split()[2]) * 72
     assert done.stderr == "" and width_points < POINTS_OF_A_LAPTOP
 
@@ -131,10 +125,6 @@ def test_branches_that_skip_blocks_are_dashed() -> None:
 
 
 def test_diagrams_are_light() -> None:
-    code = (
-        "import sys, core.architectures.diagram; print('keras' in sys.modules, 'tensorflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    code = "import sys, core.architectures.diagram; print('keras' in sys.modules, 'tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["False", "False"]

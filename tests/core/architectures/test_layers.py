@@ -120,9 +120,7 @@ def test_padded_shortcut_picks_pixels_and_adds_zeros(side: int, stride: int) -> 
         (PaddedShortcut(4, 2), (5, 4, 3)),
     ],
 )
-def test_layers_survive_saving_and_know_their_shapes(
-    layer: keras.layers.Layer, shape: tuple, tmp_path
-) -> None:
+def test_layers_survive_saving_and_know_their_shapes(layer: keras.layers.Layer, shape: tuple, tmp_path) -> None:
     inputs = keras.Input(shape)
     model = keras.Model(inputs, layer(inputs))
     x = batch(2, *shape)

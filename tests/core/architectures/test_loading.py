@@ -51,9 +51,7 @@ def good(tmp_path: Path) -> bytes:
     return saved(small_model(), tmp_path)
 
 
-def repacked(
-    content: bytes, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED
-) -> bytes:
+def repacked(content: bytes, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> bytes:
     """The same archive with parts replaced, added, or (None) left out."""
     source, target = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
     with zipfile.ZipFile(target, "w", compression) as archive:

@@ -80,22 +80,16 @@ def gradients_to_image(model: keras.Model, layers: list[str], image: tf.Tensor) 
     2 and fewer than 16 channels crash TensorFlow 2.21 on a CPU.
     """
     outputs = [model.get_layer(name).output for name in layers]
-    reader = keras.Model(model.inputs, outputs)
+    reader = keras.Model(model.inputs[0], outputs)
 
     @tf.function
     def run(pixels: tf.Tensor) -> list[tf.Tensor]:
         values = reader(pixels)
         values = values if isinstance(values, list) else [values]
-        units = [
-            tf.reduce_sum(v[0, v.shape[1] // 2, v.shape[2] // 2] if len(v.shape) == 4 else v[0])
-            for v in values
-        ]
+        units = [tf.reduce_sum(v[0, v.shape[1] // 2, v.shape[2] // 2] if len(v.shape) == 4 else v[0]) for v in values]
         return [tf.gradients(unit, pixels)[0] for unit in units]
 
-    return {
-        name: np.abs(gradient.numpy()[0]).sum(axis=-1)
-        for name, gradient in zip(layers, run(image), strict=True)
-    }
+    return {name: np.abs(gradient.numpy()[0]).sum(axis=-1) for name, gradient in zip(layers, run(image), strict=True)}
 
 
 def seen_pixels(model: keras.Model, layers: list[str], height: int, width: int) -> dict[str, np.ndarray]:

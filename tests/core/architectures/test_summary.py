@@ -49,9 +49,7 @@ def profiled_operations(model: keras.Model) -> dict[str, int]:
         )
         .graph
     )
-    options = tf.compat.v1.profiler.ProfileOptionBuilder(
-        tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    )
+    options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
     profile = tf.compat.v1.profiler.profile(graph, cmd="op", options=options.with_empty_output().build())
     counts: dict[str, int] = {}
     stack = [profile]
@@ -138,7 +136,7 @@ def test_parameters_of_applications_are_keras_own() -> None:
 
 def test_activation_memory_is_that_of_the_outputs() -> None:
     model = catalog.build("lenet5", options={"form": "dense_c3"})
-    values = keras.Model(model.inputs, [layer.output for layer in model.layers])(tf.zeros((1, 32, 32, 1)))
+    values = keras.Model(model.inputs[0], [layer.output for layer in model.layers])(tf.zeros((1, 32, 32, 1)))
     assert summarise_model(model).activation_bytes == sum(value.numpy().nbytes for value in values)
 
 
