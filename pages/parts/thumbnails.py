@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.architectures.catalog import CATALOG
-from core.convolution.display import signed_to_rgb
+from core.convolution.display import clipped_to_rgb, signed_to_rgb
 from core.convolution.equivalence import toeplitz_matrix
 from core.convolution.filters import filter_kernel
 from core.convolution.geometry import receptive_field
@@ -81,12 +81,38 @@ def _explorer() -> np.ndarray:
     return canvas
 
 
+def _residual() -> np.ndarray:
+    """A photograph, what a filter adds to it, and their sum: a residual block in three strips."""
+    pixels = _window("rocket")
+    grey = luminance(pixels)
+    change = convolve(grey, filter_kernel("laplacian"), ConvolutionSettings(padding="same", border="reflect"))
+    strips = (clipped_to_rgb(grey), signed_to_rgb(change), clipped_to_rgb(grey - change))
+    edges = (0, WIDTH_PX // 3, 2 * WIDTH_PX // 3, WIDTH_PX)
+    return np.concatenate([strip[:, edges[i] : edges[i + 1]] for i, strip in enumerate(strips)], axis=1)
+
+
+def _inception() -> np.ndarray:
+    """Four branches on one picture: as it is, two sizes of filter, and pooling, side by side."""
+    pixels = _window("flower")
+    settings = ConvolutionSettings(padding="same", border="reflect")
+    branches = (
+        pixels,
+        clipped_to_rgb(convolve(pixels, filter_kernel("sharpen"), settings)),
+        clipped_to_rgb(convolve(pixels, filter_kernel("gaussian", 15, sigma=4.0), settings)),
+        np.repeat(np.repeat(pool(pixels, 10, 10, "max").output.astype(np.uint8), 10, axis=0), 10, axis=1),
+    )
+    quarter = WIDTH_PX // 4
+    return np.concatenate([branch[:, i * quarter : (i + 1) * quarter] for i, branch in enumerate(branches)], axis=1)
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
     "shapes_and_parameters": _shapes,
     "why_convolutions": _why,
     "architecture_explorer": _explorer,
+    "residual_networks": _residual,
+    "inception": _inception,
 }
 
 
