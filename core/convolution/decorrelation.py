@@ -92,9 +92,7 @@ def prepare(image: NDArray[Any], preparation: Preparation) -> Picture:
     scale = MAX_IMAGE_PX / max(grey.shape)
     if scale < 1:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-        grey = np.asarray(
-            cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float64
-        )  # (H, W) -> (h, w)
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float64)  # (H, W) -> (h, w)
     if np.ptp(grey) <= 1e-9 * np.abs(grey).max():
         raise UnusableImage("All pixels of the image are equal: it cannot tell one filter from another.")
     if preparation == "raw":

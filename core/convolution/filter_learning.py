@@ -178,9 +178,7 @@ def make_pair(image: NDArray[Any], target: NDArray[Any], settings: LearningSetti
     edge_map = convolve(picture, kernel)  # (H, W) -> (H - f + 1, W - f + 1)
     edge_scale = float(np.sqrt(np.mean(np.square(edge_map, dtype=np.float64))))
     if edge_scale <= 1e-6 * float(np.abs(kernel).max()):
-        raise FilterLearningError(
-            "The filter answers zero all over this image: it has nothing to learn from."
-        )
+        raise FilterLearningError("The filter answers zero all over this image: it has nothing to learn from.")
     conditioning = patch_conditioning(picture, kernel.shape[0], settings.use_bias)
     return TrainingPair(picture, edge_map / np.float32(edge_scale), edge_scale, conditioning)
 
@@ -380,8 +378,7 @@ def _checked_target(target: NDArray[Any]) -> FloatArray:
     kernel = np.asarray(target, dtype=np.float32)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not 1 <= kernel.shape[0] <= MAX_KERNEL_PX:
         raise FilterLearningError(
-            f"The filter to learn must be square, at most {MAX_KERNEL_PX} x {MAX_KERNEL_PX}, "
-            f"received {kernel.shape}."
+            f"The filter to learn must be square, at most {MAX_KERNEL_PX} x {MAX_KERNEL_PX}, received {kernel.shape}."
         )
     if not np.isfinite(kernel).all():
         raise FilterLearningError("The filter to learn must hold finite numbers only.")

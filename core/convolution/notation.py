@@ -54,18 +54,14 @@ def layer_notation(
     height, width, channels = input_shape
     rows, columns, depth, maps = filters_shape
     if depth != channels:
-        raise ValueError(
-            f"Filters for {channels} channels must be {channels} deep, received {filters_shape}."
-        )
+        raise ValueError(f"Filters for {channels} channels must be {channels} deep, received {filters_shape}.")
     if batch < 1:
         raise ValueError(f"A batch holds at least 1 example, received {batch}.")
     out_height, out_width = output_amount(height, rows, settings), output_amount(width, columns, settings)
     return (
         NotationEntry("Input", r"n_H^{(l-1)} \times n_W^{(l-1)} \times n_C^{(l-1)}", input_shape),
         NotationEntry("Each filter", r"f^{(l)} \times f^{(l)} \times n_C^{(l-1)}", (rows, columns, channels)),
-        NotationEntry(
-            "Weights", r"f^{(l)} \times f^{(l)} \times n_C^{(l-1)} \times n_C^{(l)}", filters_shape
-        ),
+        NotationEntry("Weights", r"f^{(l)} \times f^{(l)} \times n_C^{(l-1)} \times n_C^{(l)}", filters_shape),
         NotationEntry("Bias", r"1 \times 1 \times 1 \times n_C^{(l)}", (1, 1, 1, maps)),
         NotationEntry(
             "Activation",

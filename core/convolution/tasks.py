@@ -164,9 +164,7 @@ def compare_volume(
             f"received {pixels.shape} and {weights.shape}."
         )
     if offsets.shape != weights.shape[3:]:
-        raise ValueError(
-            f"Expected one bias for each of {weights.shape[3]} filters, received {offsets.shape}."
-        )
+        raise ValueError(f"Expected one bias for each of {weights.shape[3]} filters, received {offsets.shape}.")
     f_h, f_w, depth, count = weights.shape
     # Products of matrices run about eight times as fast as those of single numbers.
     products = f_h * f_w * max(depth * count // 8, depth + count)
@@ -255,12 +253,9 @@ def _central_part(
 
     def affordable(side: int) -> bool:
         outputs = math.prod(
-            output_amount(min(n, side), f, settings)
-            for n, f in zip((height, width), kernel_shape, strict=True)
+            output_amount(min(n, side), f, settings) for n, f in zip((height, width), kernel_shape, strict=True)
         )
-        return (
-            outputs * products_per_pixel <= _MAX_PRODUCTS and outputs * numbers_per_pixel <= _MAX_NUMBERS_OUT
-        )
+        return outputs * products_per_pixel <= _MAX_PRODUCTS and outputs * numbers_per_pixel <= _MAX_NUMBERS_OUT
 
     margin = {"valid": 0, "same": covered_size(max(kernel_shape), settings.dilation)}
     padding = margin[settings.padding] if isinstance(settings.padding, str) else 2 * settings.padding

@@ -64,9 +64,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
         AnnotationError: If it is no zip, encrypted, damaged, or larger than the limits.
     """
     if len(data) > MAX_ZIP_BYTES:
-        raise AnnotationError(
-            f"The zip has {len(data) / 2**20:.0f} MB; at most {MAX_ZIP_BYTES >> 20} are read."
-        )
+        raise AnnotationError(f"The zip has {len(data) / 2**20:.0f} MB; at most {MAX_ZIP_BYTES >> 20} are read.")
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except DAMAGED:
@@ -176,9 +174,7 @@ def _read_voc(names: list[str], files: dict[str, bytes], pictures: dict[str, byt
 def _read_yolo(files: dict[str, bytes], pictures: dict[str, bytes]) -> AnnotatedZip:
     naming = [n for n in files if PurePosixPath(n).name.lower() in NAME_FILES]
     if not naming:
-        raise AnnotationError(
-            "The zip holds no annotations: no COCO JSON, no VOC XML, no classes.txt or data.yaml."
-        )
+        raise AnnotationError("The zip holds no annotations: no COCO JSON, no VOC XML, no classes.txt or data.yaml.")
     class_names = parse_class_names(_text(naming[0], files[naming[0]]), naming[0].lower())
     skipped = {*naming, *(n for n in files if PurePosixPath(n).name.lower() in ("train.txt", "readme.txt"))}
     objects, sizes = {}, {}

@@ -82,9 +82,7 @@ def check_box(
     if x2 <= x1 or y2 <= y1:
         raise AnnotationError(f"{where}: expected a box with an area, found {_text(xyxy)}.")
     if min(x1, y1) < -SLACK_PX or x2 > width + SLACK_PX or y2 > height + SLACK_PX:
-        raise AnnotationError(
-            f"{where}: the box {_text(xyxy)} lies outside the picture of {width} x {height} pixels."
-        )
+        raise AnnotationError(f"{where}: the box {_text(xyxy)} lies outside the picture of {width} x {height} pixels.")
     return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
@@ -110,9 +108,7 @@ def parse_yolo(
             continue
         place = f"{where}, line {line_number}"
         if len(parts) != 5:
-            raise AnnotationError(
-                f"{place}: expected class, x, y, width and height, found {len(parts)} values."
-            )
+            raise AnnotationError(f"{place}: expected class, x, y, width and height, found {len(parts)} values.")
         number, x, y, w, h = (_number(part, place) for part in parts)
         if number != int(number) or not 0 <= number < len(class_names):
             raise AnnotationError(
@@ -183,9 +179,7 @@ def parse_voc(text: str, size_px: tuple[int, int] | None, where: str) -> tuple[A
         name = (node.findtext("name") or "").strip()
         if not name:
             raise AnnotationError(f"{place}: expected a name, found none.")
-        x1, y1, x2, y2 = (
-            _number(node.findtext(f"bndbox/{key}"), place) for key in ("xmin", "ymin", "xmax", "ymax")
-        )
+        x1, y1, x2, y2 = (_number(node.findtext(f"bndbox/{key}"), place) for key in ("xmin", "ymin", "xmax", "ymax"))
         found.append(AnnotatedObject(name, check_box((x1 - 1, y1 - 1, x2, y2), size_px, place)))
     return tuple(found)
 

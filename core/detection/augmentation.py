@@ -55,9 +55,7 @@ def move_boxes(boxes_xyxy: Floats, placement: Placement) -> Floats:
     scale = np.array([placement.scale_x, placement.scale_y] * 2, np.float32)
     shift = np.array([placement.shift_x, placement.shift_y] * 2, np.float32)
     moved = boxes_xyxy * scale + shift
-    return np.concatenate(
-        [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1
-    )
+    return np.concatenate([np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1)
 
 
 def letterbox(width_px: int, height_px: int, size_px: int) -> Placement:
@@ -120,9 +118,7 @@ def compose(parts: list[tuple[Image, Labels, Placement]], size_px: int, cells: F
         matrix[:, 2] += 0.5 * (np.array([place.scale_x, place.scale_y]) - 1)
         border = (PADDING, PADDING, PADDING)
         smooth = cv2.INTER_AREA if place.scale_y < 0.6 else cv2.INTER_LINEAR
-        cv2.warpAffine(
-            image, matrix, (x2 - x1, y2 - y1), canvas[y1:y2, x1:x2], smooth, cv2.BORDER_CONSTANT, border
-        )
+        cv2.warpAffine(image, matrix, (x2 - x1, y2 - y1), canvas[y1:y2, x1:x2], smooth, cv2.BORDER_CONSTANT, border)
         background[inside(cells, np.array(place.window, np.float32))] = labels.background
         moved = move_boxes(labels.boxes_xyxy, place)
         limits = np.array([[x1, y1, x2, y2]], np.float32)
@@ -132,9 +128,7 @@ def compose(parts: list[tuple[Image, Labels, Placement]], size_px: int, cells: F
         visible = (sides.min(axis=1, initial=np.inf) >= MIN_SIDE_PX) & (box_areas(cut) / whole >= MIN_VISIBLE)
         kept.append((cut[visible], labels.class_ids[visible], labels.weights[visible]))
         ignored.append((cut[~visible], labels.class_ids[~visible]))
-        lost = np.clip(
-            move_boxes(labels.ignored_xyxy, place), limits[:, [0, 1, 0, 1]], limits[:, [2, 3, 2, 3]]
-        )
+        lost = np.clip(move_boxes(labels.ignored_xyxy, place), limits[:, [0, 1, 0, 1]], limits[:, [2, 3, 2, 3]])
         ignored.append((lost, labels.ignored_class_ids))
     for boxes, ids in ignored:
         for box, class_id in zip(boxes, ids, strict=True):

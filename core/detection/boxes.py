@@ -134,9 +134,7 @@ def _check_grid(image_size: tuple[float, float], grid: tuple[int, int]) -> Array
     return np.array([image_size[0] / grid[1], image_size[1] / grid[0]])
 
 
-def boxes_to_cells(
-    boxes_xyxy: NDArray[Any], image_size: tuple[float, float], grid: tuple[int, int]
-) -> CellBoxes:
+def boxes_to_cells(boxes_xyxy: NDArray[Any], image_size: tuple[float, float], grid: tuple[int, int]) -> CellBoxes:
     """The cell that holds each box's midpoint, and the box in fractions of that cell.
 
     `image_size` is (width, height) in pixels, `grid` is (rows, columns). A midpoint on the far border belongs

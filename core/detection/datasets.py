@@ -109,9 +109,7 @@ def load_archive(folder: Path) -> DetectionArchive:
     annotations: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in layout["images"]}
     for annotation in layout["annotations"]:
         if annotation["image_id"] not in annotations:
-            raise DatasetError(
-                f"annotation {annotation['id']} names image {annotation['image_id']}, which is missing"
-            )
+            raise DatasetError(f"annotation {annotation['id']} names image {annotation['image_id']}, which is missing")
         annotations[annotation["image_id"]].append(annotation)
     teacher_file = folder / "teacher_boxes.json"
     teacher = _read_teacher(teacher_file, names) if teacher_file.is_file() else {}

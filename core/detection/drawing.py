@@ -45,12 +45,6 @@ def draw_detections(image: Image, found: ImageDetections, class_names: tuple[str
         # Inside the picture also where the box touches its upper border.
         top = max(y1 - height - below - 2, 0)
         cv2.rectangle(canvas, (x1, top), (x1 + width + 4, top + height + below + 2), colour, cv2.FILLED)
-        text = (
-            (0, 0, 0)
-            if sum(c * w for c, w in zip(colour, (0.3, 0.59, 0.11), strict=True)) > 120
-            else (255,) * 3
-        )
-        cv2.putText(
-            canvas, label, (x1 + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX, size, text, 1, cv2.LINE_AA
-        )
+        text = (0, 0, 0) if sum(c * w for c, w in zip(colour, (0.3, 0.59, 0.11), strict=True)) > 120 else (255,) * 3
+        cv2.putText(canvas, label, (x1 + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX, size, text, 1, cv2.LINE_AA)
     return canvas

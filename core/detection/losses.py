@@ -110,9 +110,7 @@ def assigned_loss(
     return ops.sum(entropy * weight) / total, ops.sum(strength * (1.0 - overlap)) / total
 
 
-def detection_loss(
-    predictions: Tensor, cells: Tensor, objects: Tensor, background: Tensor
-) -> tuple[Tensor, Tensor]:
+def detection_loss(predictions: Tensor, cells: Tensor, objects: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
     """Class loss and box loss of raw predictions; minimised is their sum, the box loss times 2.5."""
     scores = ops.stop_gradient(ops.sigmoid(predictions[..., 4:]))
     boxes = ops.stop_gradient(decode_boxes(predictions, cells))

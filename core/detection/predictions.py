@@ -65,9 +65,7 @@ def check_picture(image: Image) -> None:
         PictureError: If it is not uint8 (H, W, 3) with both sides over 0.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise PictureError(
-            f"expected an RGB picture uint8 (H, W, 3), received {image.dtype} of shape {image.shape}"
-        )
+        raise PictureError(f"expected an RGB picture uint8 (H, W, 3), received {image.dtype} of shape {image.shape}")
 
 
 def letterbox_picture(image: Image, size_px: int) -> tuple[Image, tuple[float, float]]:

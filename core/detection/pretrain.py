@@ -108,9 +108,7 @@ def augment(picture: NDArray[np.uint8], size_px: int, rng: np.random.Generator) 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Mixed batches: a third photographs, two thirds crops, drawn anew for every batch."""
 
-    def __init__(
-        self, sources: list[tuple[Pictures, NDArray[np.int32]]], size_px: int, batch: int, seed: int
-    ):
+    def __init__(self, sources: list[tuple[Pictures, NDArray[np.int32]]], size_px: int, batch: int, seed: int):
         """Draw from `sources` (photographs, crops)."""
         super().__init__(workers=1, max_queue_size=8)
         self.sources, self.size_px, self.batch, self.seed = sources, size_px, batch, seed
@@ -162,9 +160,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Set the learning rate for this step."""
         self.steps += 1
         progress = min(1.0, (time.monotonic() - self.started) / self.budget_s)
-        rate = (
-            self.peak_rate * min(1.0, self.steps / 100) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * progress)))
-        )
+        rate = self.peak_rate * min(1.0, self.steps / 100) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * progress)))
         self.model.optimizer.learning_rate.assign(rate)
         if progress >= 1.0:
             self.model.stop_training = True
@@ -180,9 +176,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         )
         accuracy = float((answers.argmax(-1) == y).mean())
         elapsed = time.monotonic() - self.started
-        self.history.append(
-            {"epoch": epoch, "elapsed_s": round(elapsed), "val_accuracy": accuracy, **(logs or {})}
-        )
+        self.history.append({"epoch": epoch, "elapsed_s": round(elapsed), "val_accuracy": accuracy, **(logs or {})})
         log.info("epoch %d, %.0f s: %s, validation accuracy %.3f", epoch, elapsed, logs, accuracy)
         for layer in self.backbone.layers:
             layer.set_weights(self.model.get_layer(layer.name).get_weights())
@@ -218,9 +212,7 @@ def main() -> None:
         loss_weights={"photographs": 0.5, "crops": 1.0},
         jit_compile=False,
     )
-    batches = Batches(
-        [(photographs, photograph_labels), (crops, crop_labels)], args.size, args.batch, args.seed
-    )
+    batches = Batches([(photographs, photograph_labels), (crops, crop_labels)], args.size, args.batch, args.seed)
     validation = (
         np.stack([cv2.resize(p, (args.size, args.size)) for p in held]).astype(np.float32),
         held_labels,

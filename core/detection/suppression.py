@@ -202,9 +202,7 @@ def soft_non_max_suppression(
         final[best] = values[best]
         waiting = np.delete(waiting, place)
         iou = pairwise_iou(boxes[best : best + 1], boxes[waiting])[0]  # (1, m) -> (m,)
-        factor = (
-            np.exp(-(iou**2) / sigma) if method == "gaussian" else np.where(iou > iou_threshold, 1 - iou, 1.0)
-        )
+        factor = np.exp(-(iou**2) / sigma) if method == "gaussian" else np.where(iou > iou_threshold, 1 - iou, 1.0)
         values[waiting] *= np.where(ids[waiting] == ids[best], factor, 1.0)
         waiting = waiting[values[waiting] >= minimum_score]
     return SoftSuppression(final, np.array(picked, np.int64))

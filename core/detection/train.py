@@ -208,9 +208,7 @@ def summary(evaluation: Evaluation, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def full_report(
-    network: keras.Model, archive: DetectionArchive, indices: list[int], size_px: int
-) -> dict[str, Any]:
+def full_report(network: keras.Model, archive: DetectionArchive, indices: list[int], size_px: int) -> dict[str, Any]:
     """Validation over all images, and over the images of each source."""
     found = detect_all(network, archive, indices, size_px)
     truth, names = truth_of(archive, indices), archive.class_names
@@ -243,6 +241,9 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self.validation = [i for i in indices if self.archive.records[i].exhaustive.any()]
         self.started, self.steps, self.best = time.monotonic(), 0, -1.0
         self.saved = self.started
+        # A short run would otherwise be over before its rate is reached.
+        counted = self.settings.minutes is None
+        self.warm_up = min(150, max(1, self.settings.epochs * len(batches) // 10)) if counted else 150
         self.values = [ops.convert_to_numpy(w).copy() for w in network.weights]
         self.history: list[dict[str, Any]] = []
 
@@ -259,7 +260,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Set the learning rate for this step."""
         fraction = self._fraction()
         self.progress.fraction = fraction
-        warm = min(1.0, (self.steps + 1) / 150)
+        warm = min(1.0, (self.steps + 1) / self.warm_up)
         rate = self.settings.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * fraction)))
         self.model.optimizer.learning_rate.assign(rate)
         if fraction >= 1.0:
@@ -315,9 +316,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="train the embedded detector")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with detection.npz and detection.json"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with detection.npz and detection.json")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--backbone", type=Path, help="weights of a pretrained backbone")
     parser.add_argument("--resume", type=Path, help="weights of a detector to go on from")

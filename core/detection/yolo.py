@@ -136,9 +136,7 @@ def _head(grids: list[Tensor], class_count: int, width: int) -> Tensor:
     class_out = layers.Conv2D(
         class_count, 1, bias_initializer=keras.initializers.Constant(bias), name="head_class_logits"
     )
-    box_out = layers.Conv2D(
-        4, 1, bias_initializer=keras.initializers.Constant(0.7), name="head_box_distances"
-    )
+    box_out = layers.Conv2D(4, 1, bias_initializer=keras.initializers.Constant(0.7), name="head_box_distances")
 
     def convolve(x: Tensor, part: str, stride: int) -> Tensor:
         x = layers.BatchNormalization(momentum=0.97, name=f"head_{part}_bn{stride}")(shared[part](x))
@@ -155,6 +153,4 @@ def _head(grids: list[Tensor], class_count: int, width: int) -> Tensor:
 def decode_boxes(raw: Tensor, cells: Tensor) -> Tensor:
     """Boxes xyxy (B, A, 4) in pixels of the input, from raw outputs and cells (A, 3) or (B, A, 3)."""
     distances = ops.exp(ops.clip(raw[..., :4], -MAX_LOG_DISTANCE, MAX_LOG_DISTANCE)) * cells[..., 2:3]
-    return ops.concatenate(
-        [cells[..., :2] - distances[..., :2], cells[..., :2] + distances[..., 2:]], axis=-1
-    )
+    return ops.concatenate([cells[..., :2] - distances[..., :2], cells[..., :2] + distances[..., 2:]], axis=-1)

@@ -208,9 +208,7 @@ def _over_white(samples: Samples, alpha: Samples) -> Samples:
         shares = alpha if samples.ndim == 2 else cv2.merge([alpha] * 3)
         return (full - cv2.multiply(missing, shares, scale=1 / full)).astype(np.uint8, copy=False)
     shares = alpha if samples.ndim == 2 else alpha[..., None]
-    products = np.multiply(
-        missing, shares, dtype=np.uint32
-    )  # at most 65535 * 65535, with room for half a step
+    products = np.multiply(missing, shares, dtype=np.uint32)  # at most 65535 * 65535, with room for half a step
     return (full - (products + full // 2) // full).astype(np.uint16)
 
 
@@ -247,9 +245,7 @@ def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _describe(
-    raster: Raster, alpha: Samples | None, size_px: tuple[int, int], pixels: Pixels
-) -> tuple[str, ...]:
+def _describe(raster: Raster, alpha: Samples | None, size_px: tuple[int, int], pixels: Pixels) -> tuple[str, ...]:
     notes = []
     if raster.n_frames > 1:
         notes.append(f"First of {raster.n_frames} frames.")
@@ -271,8 +267,7 @@ def _check_pixels(pixels: Pixels) -> None:
     is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if pixels.dtype != np.uint8 or not is_picture or pixels.size == 0:
         raise ValueError(
-            "expected a uint8 array of shape (H, W) or (H, W, 3), "
-            f"received {pixels.dtype} of shape {pixels.shape}"
+            f"expected a uint8 array of shape (H, W) or (H, W, 3), received {pixels.dtype} of shape {pixels.shape}"
         )
 
 

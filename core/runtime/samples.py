@@ -43,9 +43,7 @@ FOLDERS = {SCIKIT_IMAGE: ("skimage", "data"), SCIKIT_LEARN: ("sklearn", "dataset
 CC0, PUBLIC_DOMAIN, CC_BY = "CC0", "Public domain", "CC BY 2.0"
 
 
-def _photograph(
-    name: str, label: str, path: str, licence: str, credit: str, source: str = SCIKIT_IMAGE
-) -> Sample:
+def _photograph(name: str, label: str, path: str, licence: str, credit: str, source: str = SCIKIT_IMAGE) -> Sample:
     return Sample(name, label, source, licence, credit, "photograph", path)
 
 
@@ -72,9 +70,7 @@ _ALL = (
     _photograph("coins", "Greek coins (grey)", "coins.png", "No known restrictions", "Brooklyn Museum"),
     _photograph("text", "Handwritten text (grey)", "text.png", PUBLIC_DOMAIN, "Wikipedia"),
     _photograph("page", "Printed page (grey)", "page.png", "As scikit-image distributes it", "scikit-image"),
-    _photograph(
-        "moon", "Surface of the moon (grey)", "moon.png", "As scikit-image distributes it", "scikit-image"
-    ),
+    _photograph("moon", "Surface of the moon (grey)", "moon.png", "As scikit-image distributes it", "scikit-image"),
     _photograph("brick", "Brick wall (grey)", "brick.png", CC0, "CC0Textures"),
     _photograph("grass", "Grass (grey)", "grass.png", CC0, "linolafett, DeviantArt"),
     _photograph("hubble_deep_field", "Hubble deep field", "hubble_deep_field.jpg", PUBLIC_DOMAIN, "NASA"),
@@ -134,9 +130,7 @@ def megapixel(name: str) -> Pixels:
         top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
         cropped = photograph[top : top + kept_rows, left : left + kept_columns]
         interpolation = cv2.INTER_AREA if kept_columns > width else cv2.INTER_CUBIC
-        pixels = cv2.resize(cropped, (width, height), interpolation=interpolation).astype(
-            np.uint8, copy=False
-        )
+        pixels = cv2.resize(cropped, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
     pixels.setflags(write=False)
     return pixels
 
@@ -152,7 +146,5 @@ def _locate(sample: Sample) -> Path:
     # Finding a package does not run it: importing scikit-learn takes a second.
     specification = find_spec(package)
     if specification is None or specification.origin is None:
-        raise FileNotFoundError(
-            f"the sample {sample.name} belongs to {sample.source}, which is not installed"
-        )
+        raise FileNotFoundError(f"the sample {sample.name} belongs to {sample.source}, which is not installed")
     return Path(specification.origin).parent / folder / sample.path

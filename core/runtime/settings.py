@@ -119,9 +119,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     >>> load_settings({"CNN_WORKBENCH_HOME": "/tmp/workbench"}).scheduler is None
     True
     """
-    values = {
-        name[len(PREFIX) :]: value.strip() for name, value in environment.items() if name.startswith(PREFIX)
-    }
+    values = {name[len(PREFIX) :]: value.strip() for name, value in environment.items() if name.startswith(PREFIX)}
     values = {name: value for name, value in values.items() if value}
 
     cores = cpu_cores()

@@ -46,9 +46,7 @@ class Payload:
         aside: list[pickle.PickleBuffer] = []
         pickled = pickle.dumps(value, protocol=5, buffer_callback=aside.append)
         raw = [buffer.raw() for buffer in aside]
-        return cls(
-            pickled, tuple(np.frombuffer(b, np.uint8) if b.nbytes else np.empty(0, np.uint8) for b in raw)
-        )
+        return cls(pickled, tuple(np.frombuffer(b, np.uint8) if b.nbytes else np.empty(0, np.uint8) for b in raw))
 
     def copied(self) -> Payload:
         """Return a payload that shares no memory with the value it was made of."""
@@ -191,9 +189,7 @@ def environment(threads: int | None = None) -> dict[str, str]:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
     if threads is not None:
-        variables |= dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
-        )
+        variables |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         variables |= {"TF_NUM_INTRAOP_THREADS": str(threads)}
     return variables
 

@@ -21,9 +21,7 @@ def inline_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InlineEn
 
 
 @pytest.fixture
-def open_page(
-    inline_engine: InlineEngine, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., AppTest]]:
+def open_page(inline_engine: InlineEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     """Open a page by its stem as a link with these query parameters does."""
     monkeypatch.setattr(compute, "get_engine", lambda: inline_engine)
     compute.engine.clear()

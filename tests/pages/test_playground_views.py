@@ -43,9 +43,7 @@ def test_a_link_shows_the_windows_it_was_made_for(open_page, query, sizes, end):
 
 def test_the_formula_holds_the_users_numbers(open_page):
     app = open_page(PAGE, **PADDING, n="7", p="1", s="2")
-    assert any(
-        r"\left\lfloor \frac{7 + 2\cdot1 - 3}{2} + 1 \right\rfloor = 4" in latex.value for latex in app.latex
-    )
+    assert any(r"\left\lfloor \frac{7 + 2\cdot1 - 3}{2} + 1 \right\rfloor = 4" in latex.value for latex in app.latex)
 
 
 def test_a_filter_that_does_not_fit_gets_one_sentence_and_the_page_lives_on(open_page):

@@ -19,9 +19,7 @@ MAX_RUN_LENGTH_BYTES = 2**20
 
 def is_bmp(data: bytes) -> bool:
     """Tell a BMP file from a text that begins with the letters BM."""
-    return (
-        data.startswith(b"BM") and len(data) >= 18 and struct.unpack_from("<I", data, 14)[0] in HEADER_BYTES
-    )
+    return data.startswith(b"BM") and len(data) >= 18 and struct.unpack_from("<I", data, 14)[0] in HEADER_BYTES
 
 
 def read_bmp(data: bytes, request: Request) -> Raster:
@@ -34,8 +32,7 @@ def read_bmp(data: bytes, request: Request) -> Raster:
     request.check_size(width, height)
     if compression in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) > MAX_RUN_LENGTH_BYTES:
         raise ImageError(
-            "This BMP file is compressed by run lengths and larger than 1 MB, which is not supported; "
-            "save it as PNG."
+            "This BMP file is compressed by run lengths and larger than 1 MB, which is not supported; save it as PNG."
         )
     if compression not in (RUN_LENGTH_8, RUN_LENGTH_4) and len(data) * 8 < width * height * depth:
         raise truncated("BMP")

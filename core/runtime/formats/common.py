@@ -61,16 +61,14 @@ class Raster:
 def damaged(format_name: str, what: str) -> ImageError:
     """Make the error for a file that breaks the rules of its format."""
     return ImageError(
-        f"The {format_name} file is damaged ({what}); open it in an image editor and save it again, "
-        "or choose another."
+        f"The {format_name} file is damaged ({what}); open it in an image editor and save it again, or choose another."
     )
 
 
 def truncated(format_name: str) -> ImageError:
     """Make the error for a file that stops before its picture is complete."""
     return ImageError(
-        f"The {format_name} file ends before its picture is complete; copy or download it again, "
-        "or choose another."
+        f"The {format_name} file ends before its picture is complete; copy or download it again, or choose another."
     )
 
 

@@ -112,9 +112,7 @@ def _read_frames(data: bytes, position: int, global_palette: bytes, request: Req
                     raise damaged("GIF", f"its codes have {code_bits} bits instead of 1 to 8")
                 box = (left, top, width, height)
                 coded = data[start:end]
-                frame = _Frame(
-                    box, bool(flags & 0x40), palette or global_palette, transparent_index, code_bits, coded
-                )
+                frame = _Frame(box, bool(flags & 0x40), palette or global_palette, transparent_index, code_bits, coded)
             n_frames += is_whole
         if not is_whole:
             break

@@ -108,9 +108,7 @@ def _read_header(body: bytes, request: Request) -> _Header:
     return _Header((width, height), depth, colour_type, interlace == 1)
 
 
-def _read_indexed(
-    coded: bytes, header: _Header, palette: bytes, transparency: bytes
-) -> tuple[Samples, Samples | None]:
+def _read_indexed(coded: bytes, header: _Header, palette: bytes, transparency: bytes) -> tuple[Samples, Samples | None]:
     """Read samples of up to 8 bits that stand for a colour of the palette or a level of grey."""
     raw_mode = "P" if header.depth == 8 else f"P;{header.depth}"
     indices = _inflate(coded, header, "P", raw_mode)  # (H, W)

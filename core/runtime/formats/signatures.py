@@ -54,13 +54,7 @@ def describe_other(data: bytes) -> str:
     if data[4:8] == b"ftyp":  # ISO base media: the brands say which of its many uses
         n_bytes = min(int.from_bytes(data[:4], "big"), 256)
         brands = {data[at : at + 4] for at in range(8, n_bytes, 4)}
-        kind = (
-            "an AVIF picture"
-            if brands & AVIF_BRANDS
-            else "a HEIC picture"
-            if brands & HEIC_BRANDS
-            else "a video"
-        )
+        kind = "an AVIF picture" if brands & AVIF_BRANDS else "a HEIC picture" if brands & HEIC_BRANDS else "a video"
     if kind is None:
         kind = _describe_text(data[:4096])
     if kind is None:

@@ -176,9 +176,7 @@ def _table(convolution: LayerCost, dense: LayerCost) -> pd.DataFrame:
     return pd.DataFrame(texts, columns=["", "Convolution", "Fully connected", "Fully connected takes"])
 
 
-def cost_snippets(
-    shape: tuple[int, int, int], f: int, filters: int, settings: ConvolutionSettings
-) -> dict[str, str]:
+def cost_snippets(shape: tuple[int, int, int], f: int, filters: int, settings: ConvolutionSettings) -> dict[str, str]:
     """Programs that count the parameters of both layers; `result` is (convolution, fully connected)."""
     padding = str(settings.padding).upper()
     options = f'strides={settings.stride}, padding="{settings.padding}"'

@@ -73,9 +73,7 @@ def view() -> None:
     _code(shape, units)
     whole = st.column_config.NumberColumn(format="localized")
     counts = ("Side (px)", "Input values", "Fully connected weights", "Convolution weights")
-    st.dataframe(
-        table, hide_index=True, key="sizes_table", height=240, column_config=dict.fromkeys(counts, whole)
-    )
+    st.dataframe(table, hide_index=True, key="sizes_table", height=240, column_config=dict.fromkeys(counts, whole))
     download_table(table, name="input_sizes", key="sizes_csv")
 
 
@@ -90,9 +88,7 @@ def _controls() -> tuple[tuple[int, int, int], int]:
         bind="query-params",
         help="In pixels. Twice the height and width make four times the weights.",
     )
-    width = right.number_input(
-        "Width $n_W$", 1, 20_000, 1000, key="width", bind="query-params", help="In pixels."
-    )
+    width = right.number_input("Width $n_W$", 1, 20_000, 1000, key="width", bind="query-params", help="In pixels.")
     third, fourth = st.columns(2)
     channels = third.number_input(
         "Channels $n_C$",
@@ -114,9 +110,7 @@ def _controls() -> tuple[tuple[int, int, int], int]:
     )
     with st.container(horizontal=True, gap="xsmall"):
         for name, values in EXAMPLES.items():
-            st.button(
-                name, key=f"input_{name}", on_click=st.session_state.update, args=(values,), type="tertiary"
-            )
+            st.button(name, key=f"input_{name}", on_click=st.session_state.update, args=(values,), type="tertiary")
     return (int(height), int(width), int(channels)), int(units)
 
 

@@ -50,9 +50,7 @@ def view() -> None:
         _mathematics(form, chosen, pixel)
     _code(image, chosen, settings)
     with st.container(horizontal=True):
-        download_picture(
-            signed_to_rgb(form.matrix), name="toeplitz_matrix", key="matrix_png", label="Matrix (PNG)"
-        )
+        download_picture(signed_to_rgb(form.matrix), name="toeplitz_matrix", key="matrix_png", label="Matrix (PNG)")
         download_array(form.matrix, name="toeplitz_matrix", key="matrix_npy", label="Matrix (.npy)")
 
 
@@ -92,8 +90,7 @@ def _controls() -> tuple[np.ndarray, ConvolutionSettings]:
         ["valid", "same", 1, 2, 3],
         key="matrix_p",
         bind="query-params",
-        help="Zeros around the image add rows for the border, in which the weights that fall outside are "
-        "missing.",
+        help="Zeros around the image add rows for the border, in which the weights that fall outside are missing.",
     )
     images = {
         "step": np.tile(np.where(np.arange(n) < n / 2, 10.0, 0.0), (n, 1)),
@@ -116,8 +113,7 @@ def _chosen_output(form: MatrixForm) -> Pixel:
         1,
         key="matrix_row",
         bind="query-params",
-        help=f"The output whose row of the matrix is framed, 0 to {rows - 1}. Or click the matrix or the "
-        "output.",
+        help=f"The output whose row of the matrix is framed, 0 to {rows - 1}. Or click the matrix or the output.",
     )
     column = right.number_input(
         "Column", 0, None, 1, key="matrix_col", bind="query-params", help=f"Its column, 0 to {columns - 1}."
@@ -203,10 +199,7 @@ def _code(image: np.ndarray, chosen: ChosenFilter, settings: ConvolutionSettings
     code_tabs(
         convolution_snippets(settings, chosen.kernel.shape, image.shape),
         key="matrix_code",
-        inputs=f"image = np.array({image.tolist()})\nkernel = "
-        f"np.array({np.round(chosen.kernel, 6).tolist()})\n",
+        inputs=f"image = np.array({image.tolist()})\nkernel = np.array({np.round(chosen.kernel, 6).tolist()})\n",
         fingerprint=f"{content_hash(image)} {content_hash(chosen.kernel)} {settings}",
-        compare=lambda: compute(
-            tasks.compare_implementations, image, chosen.kernel, settings.stride, settings.padding
-        ),
+        compare=lambda: compute(tasks.compare_implementations, image, chosen.kernel, settings.stride, settings.padding),
     )

@@ -203,9 +203,7 @@ def _mathematics(result: TranslationResult, settings: ConvolutionSettings) -> No
     )
 
 
-def _code(
-    result: TranslationResult, chosen: ChosenFilter, settings: ConvolutionSettings, fingerprint: str
-) -> None:
+def _code(result: TranslationResult, chosen: ChosenFilter, settings: ConvolutionSettings, fingerprint: str) -> None:
     st.subheader("The same as code", anchor=False)
     moved = result.images[1]
     code_tabs(
@@ -215,7 +213,5 @@ def _code(
         'image = np.asarray(Image.open("shifted.png").convert("L"), np.float32)\n'
         f"kernel = np.array({np.round(chosen.kernel, 6).tolist()})\n",
         fingerprint=f"{fingerprint} {result.shift_px}",
-        compare=lambda: compute(
-            tasks.compare_implementations, moved, chosen.kernel, settings.stride, settings.padding
-        ),
+        compare=lambda: compute(tasks.compare_implementations, moved, chosen.kernel, settings.stride, settings.padding),
     )

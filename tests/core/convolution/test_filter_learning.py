@@ -38,9 +38,7 @@ class Listener(Report):
         self.cancel_after_s = cancel_after_s
         self.cancelled_s = 0.0
 
-    def __call__(
-        self, fraction: Any = None, message: str = "", metrics: Any = None, preview: Any = None
-    ) -> None:
+    def __call__(self, fraction: Any = None, message: str = "", metrics: Any = None, preview: Any = None) -> None:
         now_s = time.perf_counter()
         first_s = self.calls[0][0] if self.calls else now_s
         if self.cancel_after_s is not None and now_s - first_s > self.cancel_after_s:
@@ -68,9 +66,7 @@ def test_gradient_agrees_with_its_derivation(f: int, use_bias: bool) -> None:
     weights = np.asarray(layer.kernel)[:, :, 0, 0].astype(np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(images[..., 0], (f, f), axis=(1, 2))
     error = (windows * weights).sum(axis=(-2, -1)) - edge_maps[..., 0]
-    by_hand = np.array(
-        [[2 * np.mean(error * windows[..., i, j]) for j in range(f)] for i in range(f)], np.float64
-    )
+    by_hand = np.array([[2 * np.mean(error * windows[..., i, j]) for j in range(f)] for i in range(f)], np.float64)
     assert float(loss) == pytest.approx(np.mean(error**2), rel=1e-5)
     np.testing.assert_allclose(np.asarray(gradients[0])[:, :, 0, 0], by_hand, rtol=1e-4, atol=1e-6)
     if use_bias:
@@ -171,9 +167,7 @@ def test_large_photographs_are_brought_to_512_pixels() -> None:
         ("coffee", "sobel_horizontal", 3),
     ],
 )
-def test_finds_the_filter_from_one_photograph_with_the_settings_of_the_page(
-    name: str, target: str, seed: int
-) -> None:
+def test_finds_the_filter_from_one_photograph_with_the_settings_of_the_page(name: str, target: str, seed: int) -> None:
     kernel = filter_kernel(target)
     result = learn(PHOTOGRAPHS[name], kernel, LearningSettings(seed=seed))
     assert result.found and not result.diverged

@@ -71,9 +71,7 @@ def test_convolution_snippets_agree_with_the_definition(
     kernel = generator.normal(size=kernel_shape)
     expected = conv_forward(image, kernel, choices)
     scale = 255 * float(np.abs(kernel).sum())
-    agree(
-        convolution_snippets(choices, kernel_shape, image_shape), expected, scale, image=image, kernel=kernel
-    )
+    agree(convolution_snippets(choices, kernel_shape, image_shape), expected, scale, image=image, kernel=kernel)
 
 
 @st.composite

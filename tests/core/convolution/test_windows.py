@@ -18,9 +18,7 @@ def test_positions_are_those_of_a_walk_over_the_padded_axis(n, f, padding, strid
     except FilterTooLarge:
         return
     # A window fits as long as its last tap lies on the padded axis.
-    walked = [
-        start for start in range(0, positions.padded, stride) if start + dilation * (f - 1) < positions.padded
-    ]
+    walked = [start for start in range(0, positions.padded, stride) if start + dilation * (f - 1) < positions.padded]
     assert list(positions.starts) == walked
     assert len(walked) == output_size(n, f, padding=padding, stride=stride, dilation=dilation)
     assert positions.left_over == positions.padded - 1 - positions.taps(len(walked) - 1)[-1]

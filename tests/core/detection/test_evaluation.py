@@ -106,6 +106,4 @@ def test_exception_images_that_do_not_fit():
     with pytest.raises(EvaluationError, match="differ in number"):
         evaluate(truth[:1], [ImageDetections(np.zeros((2, 4)), np.zeros(2, int), np.zeros(1))], CLASSES)
     with pytest.raises(EvaluationError, match="finite"):
-        evaluate(
-            truth[:1], [ImageDetections(np.zeros((1, 4)), np.zeros(1, int), np.array([np.nan]))], CLASSES
-        )
+        evaluate(truth[:1], [ImageDetections(np.zeros((1, 4)), np.zeros(1, int), np.array([np.nan]))], CLASSES)

@@ -38,9 +38,7 @@ def cells_of(batch: int = 2) -> np.ndarray:
 def total_loss(predictions: np.ndarray, background: np.ndarray | None = None) -> float:
     if background is None:
         background = np.ones((len(predictions), len(CELLS), CLASSES), np.float32)
-    parts = detection_loss(
-        predictions, cells_of(len(predictions)), some_objects(len(predictions)), background
-    )
+    parts = detection_loss(predictions, cells_of(len(predictions)), some_objects(len(predictions)), background)
     return float(parts[0]) + BOX_WEIGHT * float(parts[1])
 
 
@@ -48,9 +46,7 @@ def test_generalised_iou_of_known_pairs():
     first = np.array([[0, 0, 2, 2], [0, 0, 1, 1], [0, 0, 2, 2]], np.float32)
     second = np.array([[0, 0, 2, 2], [2, 0, 3, 1], [1, 1, 3, 3]], np.float32)
     # Equal; a gap of one box width in a hull of three; 1/7 with a hull of 9 around a union of 7.
-    np.testing.assert_allclose(
-        np.asarray(generalised_iou(first, second)), [1, -1 / 3, 1 / 7 - 2 / 9], atol=1e-6
-    )
+    np.testing.assert_allclose(np.asarray(generalised_iou(first, second)), [1, -1 / 3, 1 / 7 - 2 / 9], atol=1e-6)
 
 
 def test_decoding_in_keras_and_in_numpy_agree():

@@ -72,9 +72,7 @@ def test_letterbox_keeps_the_shape_and_pads_grey():
     assert scale == pytest.approx((64 / 90, 21 / 30))
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
-)
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_exception_no_picture(bad):
     with pytest.raises(PictureError, match="RGB picture"):
         letterbox_picture(bad, 64)
@@ -97,9 +95,7 @@ def test_yolox_rows_are_decoded_as_published():
                 x, y, w, h = rows[index, :4]
                 middle = np.array([(x + column) * stride, (y + row) * stride])
                 half = np.array([np.exp(w), np.exp(h)]) * stride / 2
-                np.testing.assert_allclose(
-                    boxes[index], [*(middle - half), *(middle + half)], rtol=1e-4, atol=1e-3
-                )
+                np.testing.assert_allclose(boxes[index], [*(middle - half), *(middle + half)], rtol=1e-4, atol=1e-3)
                 np.testing.assert_allclose(scores[index], rows[index, 4] * rows[index, 5:], rtol=1e-6)
                 index += 1
 
@@ -142,13 +138,10 @@ def test_command_writes_json_and_pictures(tmp_path, monkeypatch):
     (folder / "c.jpg").write_bytes(b"not a picture")
     monkeypatch.setattr(command, "run_network", lambda pixels, model: crowd_answer())
     out, drawn = tmp_path / "out.json", tmp_path / "drawn"
-    code = command.main(
-        [str(tmp_path / "in"), "--json", str(out), "--draw", str(drawn), "--confidence", "0.85"]
-    )
+    code = command.main([str(tmp_path / "in"), "--json", str(out), "--draw", str(drawn), "--confidence", "0.85"])
     assert code == 1  # the third file was refused
     assert json.loads(out.read_text()) == [
-        {"file_name": f"deep/{n}.png", "category": "person", "bbox": [0, 0, 50, 50], "score": 0.9}
-        for n in "ab"
+        {"file_name": f"deep/{n}.png", "category": "person", "bbox": [0, 0, 50, 50], "score": 0.9} for n in "ab"
     ]
     assert sorted(p.name for p in (drawn / "deep").iterdir()) == ["a.jpg", "b.jpg"]
 
@@ -157,10 +150,7 @@ def test_command_says_what_is_missing(tmp_path, capsys):
     assert command.main([str(tmp_path / "none"), "--json", str(tmp_path / "out.json")]) == 2
     assert "no file or folder" in capsys.readouterr().err
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
-    assert (
-        command.main([str(tmp_path / "a.png"), "--model", "none.onnx", "--json", str(tmp_path / "o.json")])
-        == 2
-    )
+    assert command.main([str(tmp_path / "a.png"), "--model", "none.onnx", "--json", str(tmp_path / "o.json")]) == 2
 
 
 YOLOX = Path(__file__).parents[4] / "shared" / "data" / "models" / "yolox_nano_coco.onnx"

@@ -16,9 +16,7 @@ def clustered_boxes(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     objects = random_boxes(12, seed + 100)
     boxes = objects[rng.integers(0, 12, count)] + rng.normal(0, 6, (count, 4))
-    return np.concatenate(
-        [np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1
-    )
+    return np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
 
 
 def plain_loop(boxes: np.ndarray, scores: np.ndarray, ids: np.ndarray, threshold: float) -> list[int]:
@@ -42,9 +40,7 @@ def opencv_keeps(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> set
 def tensorflow_keeps(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> set[int]:
     import tensorflow as tf
 
-    kept = tf.image.non_max_suppression(
-        boxes.astype(np.float32), scores.astype(np.float32), len(boxes), threshold
-    )
+    kept = tf.image.non_max_suppression(boxes.astype(np.float32), scores.astype(np.float32), len(boxes), threshold)
     return set(kept.numpy().tolist())
 
 

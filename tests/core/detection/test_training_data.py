@@ -21,9 +21,7 @@ from core.detection.labels import Labels, teaching_labels
 NAMES = ["person", "car", "cat"]
 
 
-def record(
-    exhaustive: list[bool], teacher: TeacherBoxes | None = None, crowd: bool = False
-) -> DetectionRecord:
+def record(exhaustive: list[bool], teacher: TeacherBoxes | None = None, crowd: bool = False) -> DetectionRecord:
     return DetectionRecord(
         image_id=7, file_name="a.jpg", width_px=100, height_px=80, split="train", source="made",
         exhaustive=np.array(exhaustive), boxes_xyxy=np.array([[10, 10, 50, 50]], np.float32),
@@ -109,9 +107,7 @@ def test_letterbox_is_what_the_detector_sees_at_inference():
 def test_background_weights_stay_with_their_picture():
     image, labels = square_scene()
     cells = cell_centres(128, 128)
-    full = Labels(
-        *(getattr(labels, n) for n in list(labels.__dataclass_fields__)[:-1]), np.ones(3, np.float32)
-    )
+    full = Labels(*(getattr(labels, n) for n in list(labels.__dataclass_fields__)[:-1]), np.ones(3, np.float32))
     rng = np.random.default_rng(1)
     windows = [(0, 0, 64, 128), (64, 0, 128, 128)]
     places = [random_placement(100, 80, window, rng, mosaic=False) for window in windows]
@@ -143,9 +139,7 @@ def test_mosaic_windows_tile_the_canvas():
 def test_mirrored_boxes_keep_left_before_right():
     place = letterbox(100, 80, 100)
     mirrored = replace(place, scale_x=-1.0, shift_x=100.0)
-    np.testing.assert_array_equal(
-        move_boxes(np.array([[10, 5, 30, 20]], np.float32), mirrored), [[70, 5, 90, 20]]
-    )
+    np.testing.assert_array_equal(move_boxes(np.array([[10, 5, 30, 20]], np.float32), mirrored), [[70, 5, 90, 20]])
 
 
 def test_recolour_changes_light_not_shapes():
@@ -155,9 +149,7 @@ def test_recolour_changes_light_not_shapes():
 
 
 def write_archive(folder, images: int = 2, **changes) -> None:
-    pictures = [
-        cv2.imencode(".jpg", np.full((32, 48, 3), 60 * i + 40, np.uint8))[1].ravel() for i in range(images)
-    ]
+    pictures = [cv2.imencode(".jpg", np.full((32, 48, 3), 60 * i + 40, np.uint8))[1].ravel() for i in range(images)]
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in pictures])])
     np.savez(folder / "detection.npz", jpeg=np.concatenate(pictures), offsets=offsets)
     layout = {
@@ -174,8 +166,7 @@ def write_archive(folder, images: int = 2, **changes) -> None:
 def test_archive_reads_pictures_boxes_and_teacher(tmp_path):
     write_archive(tmp_path)
     boxes = [
-        {"image_id": 10, "category": c, "bbox": [0, 0, 5, 5], "score": s}
-        for c, s in (("cat", 0.4), ("sofa", 0.9))
+        {"image_id": 10, "category": c, "bbox": [0, 0, 5, 5], "score": s} for c, s in (("cat", 0.4), ("sofa", 0.9))
     ]
     (tmp_path / "teacher_boxes.json").write_text(json.dumps(boxes), encoding="utf-8")
     archive = load_archive(tmp_path)

@@ -28,9 +28,7 @@ def test_every_layer_bears_a_name_of_ours(network):
 
     names = [layer.name for layer in network.layers]
     assert len(set(names)) == len(names)
-    assert not [
-        n for n in names if re.fullmatch(r"(conv2d|batch_normalization|activation|add|concatenate)(_\d+)?", n)
-    ]
+    assert not [n for n in names if re.fullmatch(r"(conv2d|batch_normalization|activation|add|concatenate)(_\d+)?", n)]
 
 
 def test_small_enough_for_a_processor(network):
@@ -50,9 +48,7 @@ def test_rows_lie_where_cell_centres_says(network):
     image = np.full((1, 128, 128, 3), 114, np.float32)
     changed = image.copy()
     changed[0, 96:, :32] = np.random.default_rng(1).uniform(0, 255, (32, 32, 3))
-    moved = np.abs(np.asarray(network(changed, training=False) - network(image, training=False)))[0].sum(
-        axis=1
-    )
+    moved = np.abs(np.asarray(network(changed, training=False) - network(image, training=False)))[0].sum(axis=1)
     cells = cell_centres(128, 128)
     fine = cells[:, 2] == 8
     corner = (cells[:, 0] < 32) & (cells[:, 1] > 96)

@@ -97,9 +97,7 @@ def test_result_that_cannot_be_sent_is_an_error(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("task", [lambda: 1, tasks.Report().check, 3], ids=["lambda", "method", "number"])
-def test_only_functions_that_a_worker_can_import_are_tasks(
-    engine: Engine, task: Callable[..., object]
-) -> None:
+def test_only_functions_that_a_worker_can_import_are_tasks(engine: Engine, task: Callable[..., object]) -> None:
     with pytest.raises(TypeError, match="A task must be a function at the top level"):
         engine.call(task)
 
@@ -298,9 +296,7 @@ def test_worker_killed_in_a_call_is_reported_and_the_next_call_works(processes: 
     victim = processes.call(tasks.process_id)
     threading.Timer(0.4, os.kill, (victim, signal.SIGKILL)).start()
     began_s = time.monotonic()
-    with pytest.raises(
-        WorkerLost, match="The worker process that ran sleep ended unexpectedly: it was killed"
-    ):
+    with pytest.raises(WorkerLost, match="The worker process that ran sleep ended unexpectedly: it was killed"):
         processes.call(tasks.sleep, 20.0)
     assert time.monotonic() - began_s < 3.0
     assert processes.call(tasks.process_id) != victim
@@ -312,18 +308,14 @@ def test_worker_killed_while_idle_is_not_noticed(processes: Engine) -> None:
     assert processes.call(tasks.process_id) != victim
 
 
-def test_worker_killed_in_a_job_is_reported_and_the_job_is_not_run_again(
-    processes: Engine, tmp_path: Path
-) -> None:
+def test_worker_killed_in_a_job_is_reported_and_the_job_is_not_run_again(processes: Engine, tmp_path: Path) -> None:
     notes = tmp_path / "pids"
     job_id = processes.submit(tasks.note_and_sleep, str(notes), 20.0, owner="ada", title="Victim")
     wait_for_state(processes, job_id, "running")
     assert wait_until(lambda: notes.exists() and bool(notes.read_text()), 5)
     os.kill(int(notes.read_text()), signal.SIGKILL)
     failed = wait_for_state(processes, job_id, "failed", 3.0)
-    assert failed.error is not None and failed.error.startswith(
-        "The worker process that ran note_and_sleep ended"
-    )
+    assert failed.error is not None and failed.error.startswith("The worker process that ran note_and_sleep ended")
     following = processes.submit(tasks.add, 2, 2, owner="ada", title="Next")
     assert processes.wait(following, 30).state == "done"
     assert len(notes.read_text().split()) == 1

@@ -91,9 +91,7 @@ def test_of_two_workers_for_both_kinds_one_is_kept_for_calls(engine: Engine) -> 
         assert engine.wait(job, 5).state == "cancelled"
 
 
-def test_two_servers_share_a_cluster(
-    engine: Engine, folder: Path, address: str, files: dict[str, str]
-) -> None:
+def test_two_servers_share_a_cluster(engine: Engine, folder: Path, address: str, files: dict[str, str]) -> None:
     """A job of another server keeps a worker busy: ours waits behind it, and ends nothing but its own."""
     other = dask_engine(load_settings(environment(folder / "other", address, files)))
     theirs = other.submit(tasks.wait_for_cancellation, owner="eve", title="Theirs")
@@ -110,9 +108,7 @@ def test_two_servers_share_a_cluster(
     assert engine.call(tasks.add, 2, 2) == 4
 
 
-def test_cluster_refuses_credentials_that_are_not_its_own(
-    folder: Path, address: str, files: dict[str, str]
-) -> None:
+def test_cluster_refuses_credentials_that_are_not_its_own(folder: Path, address: str, files: dict[str, str]) -> None:
     foreign = credentials(folder / "foreign")
     for given in (foreign, {**files, "CERT": foreign["CERT"], "KEY": foreign["KEY"]}):
         stranger = dask_engine(load_settings(environment(folder / "stranger", address, given)))

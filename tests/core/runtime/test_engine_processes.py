@@ -77,9 +77,7 @@ def start_server(home: Path, warm: bool, end: str) -> tuple[subprocess.Popen[byt
 
 
 def alive(pids: list[int]) -> list[int]:
-    return [
-        pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    ]
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.parametrize(
@@ -141,9 +139,7 @@ def test_two_call_workers_compute_at_the_same_time(engine: Engine) -> None:
     assert engine.call(tasks.add, 1, 1) == 2
     assert wait_until(lambda: len(engine.describe().workers) == 2, 30)
     pids: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: pids.append(engine.call(tasks.sleep_and_tell, 1.0))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: pids.append(engine.call(tasks.sleep_and_tell, 1.0))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

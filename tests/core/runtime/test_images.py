@@ -81,9 +81,7 @@ class TestEveryFormat:
         np.testing.assert_array_equal(decoded.pixels, pixels)
         assert decoded.format == name and decoded.notes == () and decoded.original_size_px == (48, 40)
 
-    @pytest.mark.parametrize(
-        "options", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 2}]
-    )
+    @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 2}])
     def test_jpeg_agrees_with_opencv(self, options):
         data = pillow_bytes(photograph(101, 67), "JPEG", quality=85, **options)
         expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -109,9 +107,7 @@ class TestEveryFormat:
     @pytest.mark.parametrize("name", ["JPEG", "PNG", "WebP", "BMP"])
     def test_grey(self, name):
         grey = photograph()[..., 0]
-        decoded = decode_image(
-            pillow_bytes(grey, name.upper(), **({"lossless": True} if name == "WebP" else {}))
-        )
+        decoded = decode_image(pillow_bytes(grey, name.upper(), **({"lossless": True} if name == "WebP" else {})))
         assert np.ptp(decoded.pixels, axis=2).max() == 0
         assert np.abs(decoded.pixels[..., 0] - grey.astype(int)).max() <= (12 if name == "JPEG" else 0)
 
@@ -244,9 +240,7 @@ class TestPng:
 
     @pytest.mark.parametrize("depth", [8, 16])
     def test_a_colour_declared_transparent(self, depth):
-        samples = (
-            np.random.default_rng(0).integers(0, 2, (8, 9, 3)).astype(np.uint16 if depth == 16 else np.uint8)
-        )
+        samples = np.random.default_rng(0).integers(0, 2, (8, 9, 3)).astype(np.uint16 if depth == 16 else np.uint8)
         samples[..., 1] += 2 ** (depth - 1)
         key = struct.pack(">HHH", 1, 2 ** (depth - 1), 0)
         pixels = decode_image(png_bytes(samples, 2, depth, before=png_chunk(b"tRNS", key))).pixels
@@ -302,9 +296,7 @@ class TestPng:
         assert peak < 10e6
 
     def test_a_bomb_in_the_picture_inflates_no_further_than_its_size(self):
-        data = png_bytes(
-            photograph(), 2, 8, data=zlib.compress(png_scanlines(photograph(), 8) + bytes(200_000_000), 9)
-        )
+        data = png_bytes(photograph(), 2, 8, data=zlib.compress(png_scanlines(photograph(), 8) + bytes(200_000_000), 9))
         peak, decoded = peak_of(lambda: decode_image(data))
         np.testing.assert_array_equal(decoded.pixels, photograph())
         assert peak < 10e6
@@ -338,9 +330,7 @@ class TestPng:
 
 
 class TestJpeg:
-    @pytest.mark.parametrize(
-        "options", [{}, {"subsampling": 0}, {"restart_marker_blocks": 3}, {"progressive": True}]
-    )
+    @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_blocks": 3}, {"progressive": True}])
     def test_cut_off_and_closed_again_is_never_passed_as_whole(self, options):
         pixels = photograph(96, 80)
         data = pillow_bytes(pixels, "JPEG", quality=90, **options)
@@ -388,13 +378,7 @@ class TestJpeg:
     def test_fill_bytes_and_unknown_segments_are_stepped_over(self):
         data = pillow_bytes(photograph(), "JPEG")
         expected = decode_image(data).pixels
-        odd = (
-            data[:2]
-            + b"\xff" * 1000
-            + jpeg_segment(0xEF, b"x" * 500)[1:]
-            + jpeg_segment(0xFE, b"hello")
-            + data[2:]
-        )
+        odd = data[:2] + b"\xff" * 1000 + jpeg_segment(0xEF, b"x" * 500)[1:] + jpeg_segment(0xFE, b"hello") + data[2:]
         np.testing.assert_array_equal(decode_image(odd + b"a video of the same moment").pixels, expected)
 
     def test_cmyk_of_adobe(self):
@@ -457,9 +441,7 @@ class TestBmpGifWebp:
     @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
     def test_bmp_depths(self, mode):
         image = Image.fromarray(photograph()).convert(mode)
-        np.testing.assert_array_equal(
-            decode_image(pillow_bytes(image, "BMP")).pixels, np.asarray(image.convert("RGB"))
-        )
+        np.testing.assert_array_equal(decode_image(pillow_bytes(image, "BMP")).pixels, np.asarray(image.convert("RGB")))
 
     def test_bmp_with_rows_downwards(self):
         pixels = photograph()
@@ -468,15 +450,8 @@ class TestBmpGifWebp:
         np.testing.assert_array_equal(decode_image(bytes(data)).pixels, pixels[::-1])
 
     def test_bmp_of_os2(self):
-        rows = b"".join(
-            row[:, ::-1].tobytes() for row in photograph(4, 3)[::-1]
-        )  # 12 bytes a row: no padding
-        data = (
-            b"BM"
-            + struct.pack("<IHHI", 26 + len(rows), 0, 0, 26)
-            + struct.pack("<IHHHH", 12, 4, 3, 1, 24)
-            + rows
-        )
+        rows = b"".join(row[:, ::-1].tobytes() for row in photograph(4, 3)[::-1])  # 12 bytes a row: no padding
+        data = b"BM" + struct.pack("<IHHI", 26 + len(rows), 0, 0, 26) + struct.pack("<IHHHH", 12, 4, 3, 1, 24) + rows
         np.testing.assert_array_equal(decode_image(data).pixels, photograph(4, 3))
 
     def test_bmp_by_run_lengths(self):
@@ -597,9 +572,7 @@ class TestRefusals:
     def test_the_limits_can_be_set(self):
         data = pillow_bytes(photograph(100, 80), "PNG")
         assert "at most 0.005 megapixels" in refusal(data, max_pixels=5000)
-        assert "0.001 MB" in refusal(data, max_bytes=1024) or "MB are accepted" in refusal(
-            data, max_bytes=1024
-        )
+        assert "0.001 MB" in refusal(data, max_bytes=1024) or "MB are accepted" in refusal(data, max_bytes=1024)
         assert decode_image(data, max_pixels=8000, max_bytes=len(data)).pixels.shape == (80, 100, 3)
 
     def test_too_many_bytes(self):

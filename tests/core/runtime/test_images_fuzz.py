@@ -206,12 +206,8 @@ COSTLY_FILES = {
     "PNG of empty parts": lambda: PNG_START + png_chunk(b"IDAT", b"") * 2_500_000,
     "GIF of tiny blocks": lambda: GIF_START + b"!\xfe" + b"\1x" * 15_000_000,
     "GIF of empty frames": lambda: GIF_START + (b"," + bytes(8) + b"\0\2\0") * 2_500_000,
-    "GIF of clear codes": lambda: (
-        GIF_START + GIF_FRAME + b"\2" + (b"\xff" + b"\x24\x49\x92" * 85) * 100_000 + b"\0;"
-    ),
-    "WebP of empty parts": lambda: (
-        b"RIFF" + struct.pack("<I", 30_000_004) + b"WEBP" + b"EXIF\0\0\0\0" * 3_750_000
-    ),
+    "GIF of clear codes": lambda: GIF_START + GIF_FRAME + b"\2" + (b"\xff" + b"\x24\x49\x92" * 85) * 100_000 + b"\0;",
+    "WebP of empty parts": lambda: b"RIFF" + struct.pack("<I", 30_000_004) + b"WEBP" + b"EXIF\0\0\0\0" * 3_750_000,
     "text of blanks": lambda: b" " * 30_000_000 + b"<svg",
 }
 

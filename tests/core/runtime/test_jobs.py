@@ -16,9 +16,7 @@ from tests.core.runtime.engine_tasks import add
 
 
 def add_job(book: JobBook, owner: str = "ada", title: str = "Job") -> Job:
-    return book.add(
-        Request(new_job_id(), "job", f"{add.__module__}:add", Payload.of(((1, 2), {}))), owner, title
-    )
+    return book.add(Request(new_job_id(), "job", f"{add.__module__}:add", Payload.of(((1, 2), {}))), owner, title)
 
 
 def finish(book: JobBook, job: Job, nbytes: int = 0) -> None:
@@ -30,9 +28,7 @@ def finish(book: JobBook, job: Job, nbytes: int = 0) -> None:
 @pytest.fixture
 def book(tmp_path: object) -> JobBook:
     return JobBook(
-        Settings(
-            home=tmp_path, max_queued_jobs=3, max_jobs_per_owner=2, max_finished_jobs=4, max_result_bytes=1000
-        )
+        Settings(home=tmp_path, max_queued_jobs=3, max_jobs_per_owner=2, max_finished_jobs=4, max_result_bytes=1000)
     )  # type: ignore[arg-type]
 
 

@@ -69,9 +69,7 @@ def test_samples_import_neither_of_the_packages():
         "heavy = packages & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60
-    )
+    finished = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert finished.returncode == 0, finished.stderr
 
 
