@@ -243,6 +243,7 @@ class Engine:
     def _acquire(self, request: Request, timeout_s: float) -> tuple[Worker, Run]:
         """Wait for a free call worker and start a run on it."""
         began_s = time.monotonic()
+        busy_since_s: float | None = None  # the time without any worker counts against another limit
         with self._changed:
             while True:
                 if self._closed.is_set():
@@ -250,17 +251,21 @@ class Engine:
                 worker = self._pool.free("call")
                 if worker is not None:
                     return worker, self._start(worker, request)
-                present = self._pool.has("call")
-                if not present and self._trouble is not None:
-                    raise EngineError(self._trouble)
-                limit_s = timeout_s if present else max(timeout_s, START_LIMIT_S)
-                left_s = began_s + limit_s - time.monotonic()
+                now_s = time.monotonic()
+                if self._pool.has("call"):
+                    busy_since_s = now_s if busy_since_s is None else busy_since_s
+                    left_s = busy_since_s + timeout_s - now_s
+                    trouble: EngineError = CallTimedOut(
+                        f"All workers were busy for {timeout_s:g} s; please try again in a moment."
+                    )
+                else:
+                    if self._trouble is not None:
+                        raise EngineError(self._trouble)
+                    busy_since_s = None
+                    left_s = began_s + START_LIMIT_S - now_s
+                    trouble = EngineError(f"No worker for calls has started within {START_LIMIT_S:g} s.")
                 if left_s <= 0:
-                    if present:
-                        raise CallTimedOut(
-                            f"All workers were busy for {timeout_s:g} s; please try again in a moment."
-                        )
-                    raise EngineError(f"No worker for calls has started within {limit_s:g} s.")
+                    raise trouble
                 self._changed.wait(left_s)
 
     def _wait_for(self, run: Run, worker: Worker, timeout_s: float) -> Outcome:
@@ -269,13 +274,13 @@ class Engine:
         until_s = began_s + timeout_s
         while True:
             with self._changed:
-                cold = self._pool.is_cold(worker)
-            if cold and time.monotonic() < began_s + START_LIMIT_S:
-                until_s = time.monotonic() + timeout_s
+                cold = self._pool.is_cold(worker) and time.monotonic() < began_s + START_LIMIT_S
             try:
-                return run.outcome.result(min(COLD_LOOK_S, timeout_s) if cold else until_s - time.monotonic())
+                return run.outcome.result(COLD_LOOK_S if cold else until_s - time.monotonic())
             except TimeoutError:
-                if time.monotonic() >= until_s and not run.outcome.done():
+                if cold:
+                    until_s = time.monotonic() + timeout_s
+                elif time.monotonic() >= until_s and not run.outcome.done():
                     self._end_run(run, worker)
                     raise CallTimedOut(
                         f"{run.request.name} took longer than {timeout_s:g} s and was stopped."
@@ -307,9 +312,7 @@ class Engine:
                     continue
                 run = self._start(worker, request)
                 self._job_runs[job.id] = (worker, run)
-                follow = threading.Thread(
-                    target=self._follow, args=(job, worker, run), name="follow-job", daemon=True
-                )
+                follow = threading.Thread(target=self._follow, args=(job, worker, run), name="follow-job", daemon=True)
                 follow.start()
 
     def _follow(self, job: Job, worker: Worker, run: Run) -> None:

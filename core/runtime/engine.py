@@ -18,7 +18,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
@@ -43,6 +43,7 @@ SILENT = logging.CRITICAL + 1  # Dask logs what is reported through the engine
 RECONNECT_AFTER_S = 1.0
 LOOK_AGAIN_S = 0.02
 WATCH_EVERY_S = 0.25
+START_AGAIN_S = 0.5
 
 _engine: Engine | None = None
 _engine_lock = threading.Lock()
@@ -238,9 +239,7 @@ class DaskWorkers:
         self._previews.add(job_id)
         address = self._runs[job_id][0]
         with contextlib.suppress(OSError, AttributeError, ValueError):  # the job or the connection has ended
-            answers = await self._client.run(
-                in_worker.latest_preview, job_id, workers=[address], on_error="ignore"
-            )
+            answers = await self._client.run(in_worker.latest_preview, job_id, workers=[address], on_error="ignore")
             if answers.get(address) is not None and job_id in self._runs:
                 self._listener.preview(job_id, answers[address])
         self._previews.discard(job_id)
@@ -358,50 +357,45 @@ async def _host(pipe: Pipe) -> None:
     scheduler = await Scheduler(port=0, dashboard=False, dashboard_address="127.0.0.1:0", **common)
     nannies: dict[str, Any] = {}
     numbers = itertools.count()
-    running: set[asyncio.Task[None]] = set()
 
     async def start(kind: str) -> None:
+        """Keep one worker: its nanny replaces the process when it dies, and this the nanny when that fails."""
         name = f"{kind}-{next(numbers)}"
-        nannies[name] = nanny = Nanny(
-            scheduler.address,
-            nthreads=1,
-            name=name,
-            resources={kind: 1},
-            memory_limit=config["memory_limit_bytes"],
-            local_directory=config["folder"],
-            env=in_worker.environment(threads[kind]),
-            silence_logs=SILENT,
-            dashboard=False,
-            dashboard_address="127.0.0.1:0",
-            **common,
-        )
-        await nanny
+        nannies[name] = None
+        while name in nannies:
+            nannies[name] = nanny = Nanny(
+                scheduler.address,
+                nthreads=1,
+                name=name,
+                resources={kind: 1},
+                memory_limit=config["memory_limit_bytes"],
+                local_directory=config["folder"],
+                env=in_worker.environment(threads[kind]),
+                silence_logs=SILENT,
+                dashboard=False,
+                dashboard_address="127.0.0.1:0",
+                **common,
+            )
+            try:
+                await nanny
+                await nanny.finished()
+            except Exception:
+                logger.warning("Worker %s has not started", name, exc_info=True)
+            await asyncio.sleep(START_AGAIN_S)
 
     async def stop(name: str) -> None:
-        if name in nannies:
-            await nannies.pop(name).close()
-
-    def begin(work: Coroutine[Any, Any, None]) -> None:
-        task = loop.create_task(work)
-        running.add(task)
-        task.add_done_callback(running.discard)
+        nanny = nannies.pop(name, None)
+        if nanny is not None:
+            await nanny.close()
 
     async def fork(template: str) -> None:
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
         get_mp_context().set_forkserver_preload([template])  # in place of those that Dask has just set
 
-    orders = {"start": start, "stop": stop, "fork": fork}
-
-    def obey(order: Mapping[str, str]) -> None:
-        for name, what in order.items():
-            loop.call_soon_threadsafe(begin, orders[name](what))
-
-    loop = asyncio.get_running_loop()
     tls = ("tls_ca_file", "tls_client_cert", "tls_client_key")
     pipe.answer({"address": scheduler.address, "tls": {name: getattr(security, name) for name in tls}})
-    begin(start("call"))
-    pipe.obey(obey)
-    await scheduler.finished()
+    pipe.obey({"start": start, "stop": stop, "fork": fork})
+    await asyncio.gather(start("call"), scheduler.finished())
 
 
 # In nannies and workers

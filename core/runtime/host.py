@@ -18,6 +18,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -120,12 +121,17 @@ class Pipe:
         self._answers.write(json.dumps(message).encode() + b"\n")
         self._answers.close()
 
-    def obey(self, do: Callable[[Mapping[str, str]], None]) -> None:
-        """Hand every further order to ``do``, in a thread, and end this process after the last."""
+    def obey(self, orders: Mapping[str, Callable[[str], Coroutine[Any, Any, None]]]) -> None:
+        """Carry out, on the running loop, each order that comes, and end this process after the last."""
+        loop = asyncio.get_running_loop()
+        at_work: set[Future[None]] = set()
 
         def listen() -> None:
             for line in self._orders:
-                do(json.loads(line))
+                for order, what in json.loads(line).items():
+                    work = asyncio.run_coroutine_threadsafe(orders[order](what), loop)
+                    at_work.add(work)
+                    work.add_done_callback(at_work.discard)
             _end_with_children(self.config["folder"])
 
         threading.Thread(target=listen, name="orders", daemon=True).start()

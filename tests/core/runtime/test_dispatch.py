@@ -1,0 +1,201 @@
+"""How calls and jobs are handed out when workers come late, are lost or do not answer; without processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.runtime import dispatch
+from core.runtime.dispatch import Engine
+from core.runtime.jobs import CallTimedOut, EngineError, TaskFailed, WorkerLost
+from core.runtime.settings import Settings
+from core.runtime.worker import execute
+from core.runtime.workers import EngineKind, Kind, Listener, Run, fail
+from tests.core.runtime import engine_tasks as tasks
+from tests.core.runtime.engines import wait_until
+
+
+class ScriptedWorkers:
+    """Each run goes the next way of a script: "answer", "hang", "lost before", "lost after" its beginning."""
+
+    kind: EngineKind = "cluster"
+    address = "nowhere"
+
+    def __init__(self, script: list[str]) -> None:
+        self.script = script
+        self.ended: list[str] = []
+        self.abandoned: list[str] = []
+        self.listener: Listener
+        self.names = iter("bcdefghi")
+
+    def start(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def come(self, name: str, *kinds: Kind) -> None:
+        self.listener.worker_added(name, name, frozenset(kinds or ("call", "job")))
+
+    def run(self, worker_id: str, run: Run) -> None:
+        threading.Thread(target=self._run, args=(self.script.pop(0), worker_id, run), daemon=True).start()
+
+    def _run(self, way: str, worker_id: str, run: Run) -> None:
+        def send(event: Mapping[str, object]) -> None:
+            self.listener.event(event)
+
+        if way == "answer":
+            run.outcome.set_result(execute(run.request, send))
+        elif way != "lost before":
+            send({"id": run.request.id, "event": "started"})
+        if way == "hang unbegun":
+            run.started.clear()
+        if way.startswith("lost"):
+            self.listener.worker_lost(worker_id)
+            self.come(next(self.names))
+
+    def cancel(self, worker_id: str, job_id: str) -> None: ...
+
+    def abandon(self, run: Run) -> None:
+        self.abandoned.append(run.request.name)
+        fail(run, EngineError("Taken back."))
+
+    def end(self, worker_id: str) -> None:
+        self.ended.append(worker_id)
+        self.listener.worker_lost(worker_id)
+        self.come(next(self.names))
+
+    def grow(self, kind: Kind) -> bool:
+        return False
+
+    def retire(self, worker_id: str) -> bool:
+        return False
+
+    def make_template(self) -> bool:
+        return False
+
+    def warm(self, worker_id: str) -> None: ...
+
+    def memory_bytes(self) -> Mapping[str, int]:
+        return {}
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(ScriptedWorkers(list(request.param)), Settings(home=tmp_path))
+    yield engine
+    engine.close()
+
+
+def workers_of(engine: Engine) -> ScriptedWorkers:
+    workers = engine._workers
+    assert isinstance(workers, ScriptedWorkers)
+    return workers
+
+
+@pytest.mark.parametrize("engine", [["lost before", "lost before", "answer"]], indirect=True)
+def test_call_whose_worker_is_lost_before_it_began_goes_to_the_next(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    assert engine.call(tasks.add, 1, 2) == 3
+
+
+@pytest.mark.parametrize("engine", [["lost before"] * 3], indirect=True)
+def test_call_is_not_handed_over_without_end(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    with pytest.raises(WorkerLost, match="The worker process that ran add ended unexpectedly"):
+        engine.call(tasks.add, 1, 2)
+    assert workers_of(engine).script == []
+
+
+@pytest.mark.parametrize("engine", [["lost after", "answer"]], indirect=True)
+def test_call_that_had_begun_is_not_run_again(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    with pytest.raises(WorkerLost):
+        engine.call(tasks.add, 1, 2)
+    assert engine.call(tasks.add, 1, 2) == 3
+
+
+@pytest.mark.parametrize("engine", [["lost before", "answer"]], indirect=True)
+def test_job_whose_worker_is_lost_before_it_began_goes_to_the_next(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    job_id = engine.submit(tasks.add, 1, 2, owner="ada", title="Adding")
+    assert engine.wait(job_id, 5).state == "done" and engine.result(job_id) == 3
+
+
+@pytest.mark.parametrize("engine", [["lost after", "answer"]], indirect=True)
+def test_job_that_had_begun_is_not_run_again(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    job_id = engine.submit(tasks.add, 1, 2, owner="ada", title="Adding")
+    failed = engine.wait(job_id, 5)
+    assert failed.state == "failed" and failed.error is not None and "ended unexpectedly" in failed.error
+    with pytest.raises(WorkerLost):
+        engine.result(job_id)
+
+
+@pytest.mark.parametrize("engine", [["answer"]], indirect=True)
+def test_time_without_any_worker_does_not_count_against_the_limit_of_a_call(engine: Engine) -> None:
+    threading.Timer(0.4, workers_of(engine).come, ["a"]).start()
+    assert engine.call(tasks.add, 1, 2, timeout_s=0.1) == 3
+
+
+@pytest.mark.parametrize("engine", [["hang", "answer"]], indirect=True)
+def test_waiting_call_has_its_whole_limit_once_there_is_a_worker(engine: Engine) -> None:
+    threading.Timer(0.4, workers_of(engine).come, ["a"]).start()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(engine.call, tasks.sleep, 60.0, timeout_s=0.2)
+        time.sleep(0.05)
+        assert engine.call(tasks.add, 1, 2, timeout_s=0.5) == 3  # after the first has been ended
+        with pytest.raises(CallTimedOut, match="sleep took longer than 0.2 s and was stopped."):
+            first.result()
+    assert workers_of(engine).ended == ["a"]
+
+
+@pytest.mark.parametrize("engine", [["hang unbegun", "answer"]], indirect=True)
+def test_task_that_its_worker_has_not_begun_is_taken_back_and_the_worker_left_alone(engine: Engine) -> None:
+    """On a cluster another server's task may be what keeps the worker busy."""
+    workers_of(engine).come("a")
+    with pytest.raises(CallTimedOut):
+        engine.call(tasks.sleep, 60.0, timeout_s=0.2)
+    assert (workers_of(engine).abandoned, workers_of(engine).ended) == (["sleep"], [])
+    assert engine.call(tasks.add, 1, 2) == 3
+
+
+@pytest.mark.parametrize("engine", [[]], indirect=True)
+def test_trouble_is_told_to_those_who_wait_and_forgotten_when_it_is_over(engine: Engine) -> None:
+    threading.Timer(0.2, engine.trouble, ["The scheduler at nowhere cannot be reached."]).start()
+    with pytest.raises(EngineError, match="The scheduler at nowhere cannot be reached."):
+        engine.call(tasks.add, 1, 2)
+    assert engine.describe().trouble == "The scheduler at nowhere cannot be reached."
+    engine.connected()
+    assert engine.describe().trouble is None
+
+
+@pytest.mark.parametrize("engine", [["answer", "answer"]], indirect=True)
+def test_wrong_input_is_not_logged_as_a_fault_and_a_fault_is(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    workers_of(engine).come("a")
+    with pytest.raises(TaskFailed), caplog.at_level("INFO"):
+        engine.call(tasks.report_then_fail)
+    assert caplog.records == []
+    with pytest.raises(TaskFailed):
+        engine.call(tasks.divide_by_zero)
+    assert "divide_by_zero failed in a worker" in caplog.text and "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("engine", [["hang", "answer"]], indirect=True)
+def test_warming_worker_has_time_to_load(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers_of(engine).come("a")
+    engine.warm_up()
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(engine.call, tasks.sleep, 60.0, timeout_s=0.2)
+        time.sleep(0.6)
+        assert not call.done()
+        monkeypatch.setattr(dispatch, "DeviceReport", lambda **values: values)
+        engine.event({"id": "a", "event": "warm", "devices": {"kind": "CPU"}})
+        with pytest.raises(CallTimedOut):
+            call.result(2)
+    assert engine.describe().devices == {"kind": "CPU"}
+    assert wait_until(lambda: engine.describe().ready, 2)
