@@ -24,7 +24,7 @@ def test_history_is_even_ordered_bounded_and_keeps_both_ends(count: int, limit: 
         return
     assert steps[0] == 0 and steps[-1] == count - 1
     gaps = np.diff(steps)
-    assert len(set(gaps[:-1])) == 1 and 0 < gaps[-1] <= gaps[0]
+    assert len(set(gaps[:-1])) <= 1 and 0 < gaps[-1] <= gaps[0]
     assert len(steps) >= limit // 2
 
 
