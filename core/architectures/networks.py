@@ -167,7 +167,7 @@ def _fetched(network: str, input_shape: tuple[int, int, int] | None) -> Any:
         )
     try:
         return getattr(keras.applications, network)(weights="imagenet", input_shape=input_shape)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # Keras raises a bare Exception when it cannot fetch a file
         raise WeightsUnavailableError(
             f"The ImageNet weights of {network} cannot be had now: {loading.first_sentence(error)}"
         ) from error

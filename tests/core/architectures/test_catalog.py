@@ -1,6 +1,7 @@
 """Published counts, depths and sizes of every network of the catalogue, without allocating a weight."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 
@@ -15,8 +16,13 @@ from core.architectures.googlenet_table import GOOGLENET_MODULES, PRINTED_STAGES
 from core.architectures.summary import ModelSummary, summarise_model
 
 
-def summarise(name: str, **arguments: object) -> ModelSummary:
-    return summarise_model(build_without_weights(lambda: catalog.build(name, **arguments)))
+@functools.cache
+def summary_of(name: str, input_shape: tuple | None, options: tuple) -> ModelSummary:
+    return summarise_model(build_without_weights(lambda: catalog.build(name, input_shape, dict(options))))
+
+
+def summarise(name: str, input_shape: tuple | None = None, options: dict | None = None) -> ModelSummary:
+    return summary_of(name, input_shape, tuple((options or {}).items()))
 
 
 PUBLISHED = [

@@ -293,3 +293,12 @@ def test_weights_that_are_not_there() -> None:
         open_runnable("vgg16", weights="imagenet")
     with pytest.raises(WeightsUnavailableError, match='"random" or "imagenet"'):
         open_runnable("vgg16", weights="mine")
+
+
+def test_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise Exception("URL fetch failure on https://example.org/x.h5: None -- unreachable")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    with pytest.raises(WeightsUnavailableError, match="weights of MobileNetV2 cannot be had now: URL fetch failure"):
+        open_runnable("MobileNetV2", weights="imagenet")
