@@ -43,9 +43,7 @@ def engine_of(kind: str, home: Path) -> Iterator[Engine]:
         else:
             one_of_each = [["--resources", "call=1"], ["--resources", "job=1"]]
             address = stack.enter_context(cluster(home / "cluster", one_of_each))
-            engine = dask_engine(
-                Settings(home=home, scheduler=address, max_queued_jobs=4, max_jobs_per_owner=3)
-            )
+            engine = dask_engine(Settings(home=home, scheduler=address, max_queued_jobs=4, max_jobs_per_owner=3))
         stack.callback(engine.close)
         yield engine
 
@@ -69,9 +67,7 @@ def cluster(
     try:
         start("scheduler", "--port", "0", "--scheduler-file", str(address_file), *address_options)
         for extra in worker_options:
-            start(
-                "worker", "--scheduler-file", str(address_file), "--nthreads", "1", *address_options, *extra
-            )
+            start("worker", "--scheduler-file", str(address_file), "--nthreads", "1", *address_options, *extra)
         assert wait_until(address_file.exists, 30)
         yield _address_in(address_file)
     finally:
