@@ -6,9 +6,6 @@ import cv2
 import numpy as np
 import streamlit as st
 
-st.set_page_config(layout="wide")
-shift = st.slider("Shift", 0, 100, 0)
-
 
 @st.cache_resource
 def photograph() -> np.ndarray:
@@ -16,5 +13,13 @@ def photograph() -> np.ndarray:
     return cv2.imread(os.environ["BARE_PAGE_PICTURE"], cv2.IMREAD_COLOR)
 
 
-moved = np.roll(photograph(), shift, axis=1)
-st.image(cv2.imencode(".jpg", moved, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+def page() -> None:
+    """Draw the slider and the picture moved by it."""
+    st.set_page_config(layout="wide")
+    shift = st.slider("Shift", 0, 100, 0)
+    moved = np.roll(photograph(), shift, axis=1)
+    st.image(cv2.imencode(".jpg", moved, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+
+
+if __name__ == "__main__":
+    page()
