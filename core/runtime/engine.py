@@ -238,11 +238,14 @@ class DaskWorkers:
             return
         self._previews.add(job_id)
         address = self._runs[job_id][0]
-        with contextlib.suppress(OSError, AttributeError, ValueError):  # the job or the connection has ended
+        try:
             answers = await self._client.run(in_worker.latest_preview, job_id, workers=[address], on_error="ignore")
             if answers.get(address) is not None and job_id in self._runs:
                 self._listener.preview(job_id, answers[address])
-        self._previews.discard(job_id)
+        except Exception:  # the job or the connection has ended
+            logger.debug("A preview could not be fetched", exc_info=True)
+        finally:
+            self._previews.discard(job_id)
 
     async def _run(self, address: str, run: Run) -> None:
         from distributed import KilledWorker

@@ -131,7 +131,7 @@ def test_call_that_waits_too_long_for_its_turn_is_told_so(engine: Engine) -> Non
 
 
 def test_job_reports_progress_in_order_and_gives_its_result(engine: Engine) -> None:
-    job_id = engine.submit(tasks.count_to, 20, pause_s=0.06, owner="ada", title="Counting")
+    job_id = engine.submit(tasks.count_to, 20, pause_s=0.08, owner="ada", title="Counting")
     seen: list[JobView] = []
     while not seen or not seen[-1].finished:
         now = view(engine, job_id)
@@ -151,15 +151,15 @@ def test_job_reports_progress_in_order_and_gives_its_result(engine: Engine) -> N
     assert [point["step"] for point in last.metrics] == list(range(20))
     assert isinstance(last.preview, np.ndarray) and last.preview[0, 0, 0] == 19
     assert last.error is None and last.queue_position is None and last.remaining_s is None
-    assert last.started_at is not None and last.finished_at is not None and last.elapsed_s >= 1.2
+    assert last.started_at is not None and last.finished_at is not None and last.elapsed_s >= 1.6
     assert len(seen) > 5
 
     fractions = [now.fraction for now in seen if now.fraction is not None]
     previews = [int(now.preview[0, 0, 0]) for now in seen if isinstance(now.preview, np.ndarray)]
-    assert fractions == sorted(fractions) and previews == sorted(previews) and len(set(previews)) >= 3
+    assert fractions == sorted(fractions) and previews == sorted(previews) and len(set(previews)) >= 2
     assert [now.version for now in seen] == sorted({now.version for now in seen})
     estimates = [now.remaining_s for now in seen if now.remaining_s is not None]
-    assert estimates and estimates[0] < 5.0 and min(estimates) < 0.6
+    assert estimates and 0.0 <= min(estimates) < 1.0
 
 
 def test_result_is_a_copy_each_time(engine: Engine) -> None:
