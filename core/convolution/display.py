@@ -157,7 +157,9 @@ def _finite(values: Values) -> Floats:
 
 
 def _largest(values: Floats) -> float:
-    return max(float(values.max()), -float(values.min()))
+    """Return the largest absolute value; below 1e-30, whose inverse float32 cannot scale by, it counts as zero."""
+    largest = max(float(values.max()), -float(values.min()))
+    return largest if largest > 1e-30 else 0.0
 
 
 def _strongest_channel(values: Floats) -> Floats:
