@@ -8,7 +8,7 @@ from pages.parts.routes import PROJECT_FOLDER, navigation_by_chapter
 
 st.set_page_config(
     page_title="CNN Workbench",
-    page_icon=str(PROJECT_FOLDER / "assets" / "logo.svg"),
+    page_icon=str(PROJECT_FOLDER / "assets" / "icon.png"),
     layout="wide",
     initial_sidebar_state=250,
     menu_items={"About": "See, use and train convolutional networks on images of your own."},

@@ -29,7 +29,7 @@ from core.runtime.devices import gpu_driver_present
 from core.runtime.report import JobCancelled, Preview, Progress, Report
 
 Task = Callable[..., Any]
-BACKGROUND_NICENESS = 10
+BACKGROUND_NICENESS = 19
 TRIM_AFTER_S = 2.0
 
 

@@ -25,6 +25,7 @@ from pages.parts.compute import compute
 from pages.parts.downloads import download_array, download_picture
 from pages.parts.formula import formula, number, output_size_formula, sum_of_products
 from pages.parts.image_input import image_input
+from pages.parts.pace import picture_first
 from pages.parts.pixels import Box, Pixel, number_grid, picture
 from pages.parts.playground.controls import (
     ChosenFilter,
@@ -105,13 +106,21 @@ def _view(playing: bool) -> None:
         shown = _draw_output(output, given, pixel, show_as)
     with left:
         _draw_input(given, window, settings, chosen)
+    picture_first(f"{given.fingerprint} {content_hash(chosen.kernel)} {settings} {show_as}", key="output")
 
     _inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
         st.rerun()
-    _mathematics(values.shape[0], values.shape[1], chosen, settings, output.shape)
-    _code(values, given, chosen, settings)
+    # Filled when opened: typesetting what nobody sees would slow every slider of the page.
+    as_formula = st.expander("The same as a formula", icon=":material/function:", key="formula", on_change="rerun")
+    if as_formula.open:
+        with as_formula:
+            _mathematics(values.shape[0], values.shape[1], chosen, settings, output.shape)
+    as_code = st.expander("The same as code", icon=":material/code:", key="code", on_change="rerun")
+    if as_code.open:
+        with as_code:
+            _code(values, given, chosen, settings)
     with st.container(horizontal=True):
         download_picture(shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
         download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
@@ -344,7 +353,7 @@ def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
     with products:
         st.caption("Products, and their sum")
         number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
-        st.latex(rf"\textstyle\sum = {number(window.total, 6)}")
+        st.markdown(f"Σ = **{number(window.total, 6)}**", text_alignment="center")
     if side <= 3:
         st.latex(sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total)))
 
@@ -352,7 +361,6 @@ def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
 def _mathematics(
     height: int, width: int, chosen: ChosenFilter, settings: ConvolutionSettings, shape: tuple[int, ...]
 ) -> None:
-    st.subheader("Mathematics", anchor=False)
     lines = []
     side = chosen.kernel.shape[0]
     for axis, n, result in (("H", height, shape[0]), ("W", width, shape[1])):
@@ -382,7 +390,6 @@ def _mathematics(
 
 
 def _code(values: np.ndarray, given: Input, chosen: ChosenFilter, settings: ConvolutionSettings) -> None:
-    st.subheader("The same as code", anchor=False)
     code_tabs(
         convolution_snippets(settings, chosen.kernel.shape, values.shape),
         key="convolution_code",

