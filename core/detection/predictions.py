@@ -36,7 +36,8 @@ class NetworkAnswer:
     """All that a network says about a picture, whatever the thresholds will be.
 
     `boxes_xyxy` (A, 4) in pixels of the picture, not cut at its border; `scores` (A, C); `image_size` is
-    (width, height) in pixels; `model` names what answered.
+    (width, height) in pixels; `model` names what answered, `engine` what ran it, and `network_ms` is the time of
+    the network alone.
     """
 
     boxes_xyxy: Floats
@@ -44,6 +45,8 @@ class NetworkAnswer:
     image_size: tuple[int, int]
     class_names: tuple[str, ...]
     model: str
+    network_ms: float = 0.0
+    engine: str = ""
 
 
 @dataclass(frozen=True)
