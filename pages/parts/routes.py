@@ -37,6 +37,7 @@ HOME = Route(
 
 FOUNDATIONS = "1 Foundations"
 CASE_STUDIES = "2 Case studies"
+OBJECT_DETECTION = "4 Object detection"
 
 ROUTES: tuple[Route, ...] = (
     HOME,
@@ -109,6 +110,16 @@ ROUTES: tuple[Route, ...] = (
         "network choose. Its 1 × 1 convolutions shrink the channels first, which makes it about ten times cheaper.",
         paper="Szegedy et al. 2014, Going deeper with convolutions",
         paper_url="https://arxiv.org/abs/1409.4842",
+    ),
+    Route(
+        stem="yolo_detection",
+        title="YOLO detection",
+        chapter=OBJECT_DETECTION,
+        icon=":material/center_focus_strong:",
+        topic="One look at a photograph gives every object its box: the network answers for all cells of a grid at "
+        "once. Move confidence and IoU, and follow non-max suppression from many boxes to one an object.",
+        paper="Redmon et al. 2016, You only look once: unified, real-time object detection",
+        paper_url="https://arxiv.org/abs/1506.02640",
     ),
 )
 

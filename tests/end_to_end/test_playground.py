@@ -78,6 +78,7 @@ def test_the_filter_can_be_typed_into_its_grid(tab: Page, server: Server) -> Non
     cell.fill("4")
     cell.press("Tab")
     expect(tab.locator(".st-key-output_grid td[data-row='0'][data-column='0']")).to_have_text("30")
+    wait_until_idle(tab)
     assert "kernel=4" in tab.url
     cell.fill("four")
     cell.press("Tab")
@@ -149,6 +150,7 @@ def test_a_filter_larger_than_the_image_is_told(tab: Page, server: Server) -> No
 
 def test_the_three_programs_run_and_agree(tab: Page, server: Server) -> None:
     open_page(tab, server, NOTES)
+    tab.get_by_text("The same as code").click()
     tab.get_by_role("button", name="Run all and compare").click()
     expect(tab.get_by_test_id("stDataFrame")).to_have_count(2, timeout=120_000)
     assert problems_on(tab) == []

@@ -106,8 +106,8 @@ def _view(playing: bool) -> None:
         shown = _draw_output(output, given, pixel, show_as)
     with left:
         _draw_input(given, window, settings, chosen)
-    picture_first(f"{given.fingerprint} {content_hash(chosen.kernel)} {settings} {show_as}", key="output")
-
+    if not given.as_numbers:
+        picture_first(f"{given.fingerprint} {content_hash(chosen.kernel)} {settings} {show_as}", key="output")
     _inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
