@@ -13,6 +13,7 @@ from core.architectures.exploration import (
     published_count,
 )
 from core.architectures.summary import LayerSummary, ModelSummary
+from pages.parts.diagram_clicks import diagram_clicks
 from pages.parts.downloads import download_text
 from pages.parts.explorer.choice import Choice
 from pages.parts.formula import formula, number
@@ -88,14 +89,24 @@ def view(choice: Choice, network: ExploredNetwork) -> None:
         bind="query-params",
         help="A block stands for several layers. Open, it shows them.",
     )
-    legend.caption("Click a row of the table: the diagram frames its layer in red.")
+    legend.caption("Click a box of the diagram or a row of the table: both show the layer. A closed block opens.")
     left, right = st.columns([1, 1.25], gap="small")
     layer = summary.layer(chosen)
     all_blocks = {one.block for one in summary.layers}
     open_blocks = {"chosen": {layer.block}, "all": all_blocks, "none": set()}[opened or "chosen"]
-    dot = to_dot(build_diagram(summary, open_blocks), DIAGRAM_COLUMNS, chosen)
-    with left.container(height=HEIGHT_PX, border=True):
+    diagram = build_diagram(summary, open_blocks)
+    dot = to_dot(diagram, DIAGRAM_COLUMNS, chosen)
+
+    def to_node(name: str) -> None:
+        node = next((one for one in diagram.nodes if one.id == name), None)
+        if node is not None:
+            learning = [one for one in node.layers if summary.layer(one).parameters]
+            st.session_state[LAYER_KEY] = (learning or list(node.layers))[0]
+            st.session_state[table_key] = {"selection": {"rows": [names.index(st.session_state[LAYER_KEY])]}}
+
+    with left.container(height=HEIGHT_PX, border=True, key="diagram"):
         st.graphviz_chart(dot, alt=f"Diagram of {summary.name}: {len(names)} layers, {chosen} is framed")
+        diagram_clicks("diagram", key="diagram_clicks", on_click=to_node)
     with right:
         _table(summary, table_key, names.index(chosen))
     _details(network, layer)

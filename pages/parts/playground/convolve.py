@@ -23,7 +23,7 @@ from core.runtime.images import content_hash, display_jpeg
 from pages.parts.code_tabs import code_tabs
 from pages.parts.compute import compute
 from pages.parts.downloads import download_array, download_picture
-from pages.parts.formula import formula, number, output_size_formula, sum_of_products
+from pages.parts.formula import formula, output_size_formula, sum_of_products
 from pages.parts.image_input import image_input
 from pages.parts.pace import picture_first
 from pages.parts.pixels import Box, Pixel, number_grid, picture
@@ -353,7 +353,7 @@ def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
     with products:
         st.caption("Products, and their sum")
         number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
-        st.markdown(f"Σ = **{number(window.total, 6)}**", text_alignment="center")
+        st.markdown(f"Σ = **{number_text(float(window.total))}**", text_alignment="center")
     if side <= 3:
         st.latex(sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total)))
 
