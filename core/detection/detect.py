@@ -1,7 +1,7 @@
 """Detection without the app.
 
-    python -m core.detection.detect IMAGE_OR_FOLDER... [--model embedded|FILE.onnx] [--confidence 0.25]
-        [--iou 0.45] --json OUT.json [--draw DIR]
+    python -m core.detection.detect IMAGE_OR_FOLDER... [--model embedded|yolox_nano|yolox_s|FILE.onnx]
+        [--confidence 0.25] [--iou 0.45] --json OUT.json [--draw DIR]
 
 The JSON is a list of {"file_name", "category", "bbox" [x, y, w, h] in pixels of the original, "score"}.
 """
@@ -72,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run from the command line: 0 if every picture was read, 1 if some were not, 2 for no result at all."""
     parser = argparse.ArgumentParser(description="detect objects in pictures")
     parser.add_argument("paths", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER")
-    parser.add_argument("--model", default=EMBEDDED, help="embedded, or an ONNX file of a YOLOX network")
+    parser.add_argument(
+        "--model", default=EMBEDDED, help="embedded, yolox_nano, yolox_s, or an ONNX file of a YOLOX network"
+    )
     parser.add_argument("--confidence", type=float, default=0.25)
     parser.add_argument("--iou", type=float, default=0.45)
     parser.add_argument("--json", type=Path, required=True, metavar="OUT.json")

@@ -1,33 +1,39 @@
 """The detector's weights that come with the project: where they are and what they know.
 
-`assets/weights/manifest.toml` has a row for every model file; this module reads the row of the detector and
-holds the file against its size and sha256.
+Rows of the list of models (`core.runtime.weights`): the weights as Keras reads them, and the same network as ONNX.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-WEIGHTS_FOLDER = Path(__file__).parents[2] / "assets" / "weights"
+from core.runtime.weights import MANIFEST, Registry
+from core.runtime.weights import WeightsError as WeightsError
+
+WEIGHTS_FOLDER = MANIFEST.parent
 NAME = "yolo_11"
-
-
-class WeightsError(ValueError):
-    """The weights are missing or not those that the manifest describes."""
 
 
 @dataclass(frozen=True)
 class DetectorWeights:
-    """A weights file, the names of its classes, and the side of the square that its network reads."""
+    """A weights file, the names of its classes, and the side of the square that its network reads.
+
+    `onnx` is the same network as an ONNX file; None if there is none that was made from these very weights.
+    """
 
     name: str
     path: Path
     class_names: tuple[str, ...]
     input_px: int
+    sha256: str = ""
+    onnx: Path | None = None
+
+
+def onnx_name(name: str) -> str:
+    """The name of a detector's ONNX file in the list of models."""
+    return f"{name}_onnx"
 
 
 @lru_cache(maxsize=4)
@@ -35,19 +41,13 @@ def embedded_detector(folder: Path = WEIGHTS_FOLDER, name: str = NAME) -> Detect
     """The weights of the embedded detector, verified.
 
     Raises:
-        WeightsError: If the manifest has no such row, or the file is missing or another one.
+        WeightsError: If the list of models has no such row, or the file is missing or another one.
     """
-    manifest = folder / "manifest.toml"
-    if not manifest.is_file():
-        raise WeightsError(f"expected the list of models at {manifest}, found none")
-    rows = tomllib.loads(manifest.read_text(encoding="utf-8")).get("weights", [])
-    row = next((row for row in rows if row["name"] == name), None)
-    if row is None:
-        raise WeightsError(f"the list of models has no {name!r}")
-    path = folder / row["file"]
-    if not path.is_file():
-        raise WeightsError(f"the weights of {name!r} are missing: expected {path}")
-    content = path.read_bytes()
-    if len(content) != row["bytes"] or hashlib.sha256(content).hexdigest() != row["sha256"]:
-        raise WeightsError(f"{path} is not the file that the list of models describes")
-    return DetectorWeights(name, path, tuple(row["classes"]), int(row["input_px"]))
+    registry = Registry(folder / "manifest.toml")
+    row = registry.describe(name)
+    path = registry.require(name)
+    onnx = None
+    if any(other.name == onnx_name(name) for other in registry.models()):
+        made_from = registry.describe(onnx_name(name)).facts.get("made_from")
+        onnx = registry.where(onnx_name(name)) if made_from == row.sha256 else None
+    return DetectorWeights(name, path, tuple(row.facts["classes"]), int(row.facts["input_px"]), row.sha256, onnx)

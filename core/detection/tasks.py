@@ -1,73 +1,92 @@
 """What this chapter asks of a worker process: run a detector on a picture.
 
-TensorFlow and Keras are imported when a function needs them, so that a page can read this module's results
-without them. What a page does with an answer (`predictions.select`) needs no worker.
+TensorFlow, Keras and ONNX Runtime are imported when a function needs them, so that a page can read this module's
+results without them. What a page does with an answer (`predictions.select`) needs no worker.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detection.embedded import embedded_detector
+from core.detection.embedded import DetectorWeights, embedded_detector
 from core.detection.predictions import NetworkAnswer, Selection, answer_of, letterbox_picture, select
 from core.detection.yolox import ModelError, load_yolox, run_yolox
+from core.runtime import weights
+from core.runtime.inference import Network, fastest
+
+if TYPE_CHECKING:
+    import keras
 
 EMBEDDED = "embedded"
-YOLOX_NANO_PX, YOLOX_PX = 416, 640
-# YOLOX-Nano has 3.7 MB, the next larger one 20.
-NANO_BYTES = 8 * 2**20
+PRETRAINED = ("yolox_nano", "yolox_s")
 
 Run = Callable[[NDArray[np.uint8]], NetworkAnswer]
 
 
 @lru_cache(maxsize=3)
-def _detector(model: str) -> Run:
-    """A loaded model as a function from picture to answer."""
-    if model == EMBEDDED:
-        return _embedded()
-    path = Path(model)
-    if not path.is_file():
-        raise ModelError(f'expected "{EMBEDDED}" or an ONNX file of a YOLOX network, found no file {model!r}')
-    network = load_yolox(model)
-    size_px = YOLOX_NANO_PX if path.stat().st_size < NANO_BYTES else YOLOX_PX
-    return lambda image: run_yolox(network, image, size_px, path.name)
+def _embedded(detector: DetectorWeights) -> Run:
+    """The embedded detector with the engine of this machine, as a function from picture to answer."""
 
+    def keras_model() -> keras.Model:
+        from core.detection.yolo import build_detector
 
-def _embedded() -> Run:
-    import keras
-    import tensorflow as tf
+        model = build_detector(len(detector.class_names))
+        model.load_weights(detector.path)
+        return model
 
-    from core.detection.yolo import build_detector
-
-    weights = embedded_detector()
-    size_px, names = weights.input_px, weights.class_names
-    network: keras.Model = build_detector(len(names))
-    network.load_weights(weights.path)
-    signature = [tf.TensorSpec((1, size_px, size_px, 3), tf.float32)]
-    compiled: Any = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
+    size_px = detector.input_px
+    sample = np.random.default_rng(0).uniform(0, 255, (1, size_px, size_px, 3)).astype(np.float32)
+    engine = fastest(Network(detector.sha256, keras_model, detector.onnx), sample)
 
     def run(image: NDArray[np.uint8]) -> NetworkAnswer:
         square, scale = letterbox_picture(image, size_px)
-        raw = compiled(square[None].astype(np.float32))[0].numpy()  # (1, S, S, 3) -> (A, 4 + C)
-        return answer_of(raw, size_px, scale, (image.shape[1], image.shape[0]), names, weights.name)
+        batch = square[None].astype(np.float32)  # (S, S, 3) -> (1, S, S, 3)
+        start = time.perf_counter()
+        raw = engine(batch)[0]  # (A, 4 + C)
+        network_ms = 1000 * (time.perf_counter() - start)
+        size = (image.shape[1], image.shape[0])
+        answer = answer_of(raw, size_px, scale, size, detector.class_names, detector.name)
+        return replace(answer, network_ms=network_ms, engine=engine.name)
 
     return run
+
+
+@lru_cache(maxsize=3)
+def _yolox(path: Path, modified_ns: int, name: str) -> Run:
+    """A YOLOX network, loaded once for each time its file was written."""
+    network = load_yolox(str(path))
+    return lambda image: run_yolox(network, image, name)
+
+
+def _detector(model: str) -> Run:
+    if model == EMBEDDED:
+        return _embedded(embedded_detector())
+    if model in PRETRAINED:
+        path, name = weights.require(model), weights.describe(model).title
+    else:
+        path, name = Path(model), Path(model).name
+        if not path.is_file():
+            names = ", ".join(f'"{known}"' for known in (EMBEDDED, *PRETRAINED))
+            raise ModelError(f"expected {names} or an ONNX file of a YOLOX network, found no file {model!r}")
+    return _yolox(path, path.stat().st_mtime_ns, name)
 
 
 def run_network(image: NDArray[np.uint8], model: str = EMBEDDED) -> NetworkAnswer:
     """All that a detector says about an RGB picture uint8 (H, W, 3); `predictions.select` picks the boxes.
 
-    `model` is "embedded" or the path of a YOLOX network in an ONNX file.
+    `model` is "embedded", "yolox_nano", "yolox_s", or the path of a YOLOX network in an ONNX file.
 
     Raises:
         PictureError: If the array is no picture.
-        WeightsError: If the embedded weights are missing or changed.
+        WeightsError: If the weights are missing or changed, or were not fetched yet.
         ModelError: If the file is missing or no such network.
     """
     return _detector(model)(image)

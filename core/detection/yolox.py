@@ -7,14 +7,15 @@ strides, logarithm of the size in strides, objectness, and 80 class probabilitie
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detection.grid import cell_centres
+from core.detection.grid import STRIDES_PX, cell_centres
 from core.detection.predictions import NetworkAnswer, letterbox_picture
+from core.runtime.inference import EngineError, OnnxRuntimeEngine
 
 Floats = NDArray[np.float32]
 
@@ -52,24 +53,37 @@ def decode_yolox(rows: Floats, size_px: int) -> tuple[Floats, Floats]:
     return boxes.astype(np.float32), (rows[:, 4:5] * rows[:, 5:]).astype(np.float32)
 
 
-def load_yolox(path: str) -> Any:
+def load_yolox(path: str) -> OnnxRuntimeEngine:
     """The network of an ONNX file, for `run_yolox`.
 
     Raises:
-        ModelError: If the file cannot be read as a network.
+        ModelError: If the file cannot be read as a network, or its input is no square picture of known size.
     """
     try:
-        return cv2.dnn.readNetFromONNX(path)
-    except cv2.error as error:
-        raise ModelError(f"{path} cannot be read as an ONNX network") from error
+        network = OnnxRuntimeEngine(Path(path))
+    except EngineError as error:
+        raise ModelError(str(error)) from error
+    batch, height, width, _ = network.input_shape
+    if batch not in (1, None) or height is None or height != width or height % max(STRIDES_PX):
+        sides = " x ".join(str(side or "any") for side in network.input_shape)
+        raise ModelError(f"{path} is no YOLOX network: it reads {sides} where one square of known size is expected")
+    return network
 
 
-def run_yolox(network: Any, image: NDArray[np.uint8], size_px: int, model: str) -> NetworkAnswer:
-    """What a YOLOX network says about an RGB picture."""
+def run_yolox(network: OnnxRuntimeEngine, image: NDArray[np.uint8], model: str) -> NetworkAnswer:
+    """What a YOLOX network says about an RGB picture.
+
+    Raises:
+        PictureError: If the array is no RGB picture.
+        ModelError: If the network's answer is not that of a YOLOX network.
+    """
+    size_px = int(network.input_shape[1] or 0)
     square, scale = letterbox_picture(image, size_px)
-    blob = square[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)  # (S, S, 3) -> (1, 3, S, S), BGR
-    network.setInput(np.ascontiguousarray(blob))
-    boxes, scores = decode_yolox(np.asarray(network.forward()).reshape(-1, 5 + len(COCO_NAMES)), size_px)
+    batch = np.ascontiguousarray(square[None, ..., ::-1], np.float32)  # (S, S, 3) -> (1, S, S, 3), BGR
+    start = time.perf_counter()
+    answer = network(batch)  # (1, A, 85)
+    network_ms = 1000 * (time.perf_counter() - start)
+    boxes, scores = decode_yolox(answer.reshape(answer.shape[-2:]) if answer.ndim == 3 else answer, size_px)
     on_picture = np.asarray(boxes / np.array([*scale, *scale]), np.float32)
     size = (image.shape[1], image.shape[0])
-    return NetworkAnswer(on_picture, scores, size, COCO_NAMES, model)
+    return NetworkAnswer(on_picture, scores, size, COCO_NAMES, model, network_ms, network.name)
