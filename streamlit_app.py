@@ -19,6 +19,8 @@ st.logo(
     size="large",
     icon_image=str(PROJECT_FOLDER / "assets" / "logo.svg"),
 )
+# A long formula scrolls on a phone instead of being cut off.
+st.html("<style>.katex-display { overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0; }</style>")
 current_page = st.navigation(navigation_by_chapter(), position="sidebar", expanded=True)
 with st.sidebar:
     device_chip()

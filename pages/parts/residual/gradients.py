@@ -90,10 +90,11 @@ def _draw(flow: GradientFlow, which: str) -> None:
     download_table(norms_table(flow), name=f"gradients_depth_{flow.settings.depth}", key="start_csv")
     formula(
         r"\text{plain: } \frac{\partial J}{\partial a^{[1]}} = \frac{\partial J}{\partial a^{[L]}} "
-        r"\prod_{l} \frac{\partial a^{[l+1]}}{\partial a^{[l]}} \qquad "
+        r"\prod_{l} \frac{\partial a^{[l+1]}}{\partial a^{[l]}}",
         r"\text{residual: } \frac{\partial a^{[l+2]}}{\partial a^{[l]}} = g'\cdot"
         r"\Bigl(\frac{\partial z^{[l+2]}}{\partial a^{[l]}} + 1\Bigr)",
-        rf"\text{{first / last: }} \text{{plain }} {number(plain)} \qquad \text{{residual }} {number(residual)}",
+        rf"\text{{first / last, plain: }} {number(plain)}",
+        rf"\text{{first / last, residual: }} {number(residual)}",
         explanation="A product of many factors below one vanishes, of many above one explodes. The shortcut adds 1 to "
         "each factor, so that the gradient reaches the early layers directly.",
     )
