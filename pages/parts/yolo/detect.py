@@ -1,0 +1,238 @@
+"""The main view: a photograph, the boxes on it, and what made them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.detection.cells import input_side_px
+from core.detection.predictions import NetworkAnswer, Selection, select
+from core.detection.tasks import EMBEDDED
+from pages.parts.image_input import ChosenImage, image_input
+from pages.parts.pace import picture_first
+from pages.parts.pixels import picture
+from pages.parts.yolo.answers import network_answer
+from pages.parts.yolo.detect_explain import code, downloads, mathematics
+from pages.parts.yolo.detect_picture import LAYERS, boxes_picture, shown_size, step_picture
+from pages.parts.yolo.detect_steps import chosen_step, step_table
+
+MODELS = {EMBEDDED: "Embedded, 11 classes"}
+PICTURE_HEIGHT_PX = 470
+VIEWS = {"boxes": "Boxes", "steps": "NMS step by step"}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the sliders stand: confidence and IoU in 0..1, and whether boxes of all classes compete."""
+
+    confidence: float
+    iou: float
+    agnostic: bool
+
+
+@st.fragment
+def view() -> None:
+    """Draw the view."""
+    controls, results = st.columns([1.05, 3.5], gap="medium")
+    with controls:
+        image = image_input(default="motorcycle")
+        model = st.selectbox(
+            "Detector",
+            list(MODELS),
+            format_func=MODELS.__getitem__,
+            key="yolo_model",
+            bind="query-params",
+            help="The embedded network comes with the workbench and needs no download.",
+        )
+        thresholds = _threshold_controls()
+    with results:
+        answer = network_answer(image, model)
+    if answer is None:
+        return
+    with controls:
+        class_ids = _class_control(answer)
+    selection = select(answer, thresholds.confidence, thresholds.iou, thresholds.agnostic, class_ids)
+    with results:
+        layers, step = _picture_controls(len(selection.suppression.picked))
+        middle, right = st.columns([2.1, 1.3], gap="medium")
+    with middle:
+        _draw(image, answer, selection, thresholds, layers, step)
+    picture_first(f"{image.sha256} {model} {thresholds} {class_ids} {layers} {step}", key="yolo_picture")
+    with middle:
+        _captions(answer, selection, thresholds, class_ids, () if step else layers)
+    with right:
+        if step:
+            step_table(answer, selection, step, agnostic=thresholds.agnostic)
+        else:
+            _table(answer, selection)
+    # Filled when opened: typesetting what nobody sees would slow every slider of the page.
+    as_formula = st.expander("The same as a formula", icon=":material/function:", key="yolo_formula", on_change="rerun")
+    if as_formula.open:
+        with as_formula:
+            mathematics(answer, selection, thresholds.iou)
+    as_code = st.expander("The same as code", icon=":material/code:", key="yolo_code", on_change="rerun")
+    if as_code.open:
+        with as_code:
+            code(image, selection, thresholds.iou, agnostic=thresholds.agnostic)
+    downloads(image, answer, selection)
+
+
+def _threshold_controls() -> Thresholds:
+    confidence = st.slider(
+        "Confidence",
+        0.01,
+        0.99,
+        0.25,
+        0.01,
+        key="yolo_confidence",
+        bind="query-params",
+        help="Boxes with a lower score are left out. Lower finds more, right and wrong.",
+    )
+    iou = st.slider(
+        "IoU for non-max suppression",
+        0.0,
+        1.0,
+        0.45,
+        0.01,
+        key="yolo_iou",
+        bind="query-params",
+        help="A box that overlaps a better one by more than this is dropped. At 1 nothing is dropped.",
+    )
+    agnostic = st.toggle(
+        "Classes compete",
+        key="yolo_agnostic",
+        bind="query-params",
+        help="Off: boxes are dropped only by better ones of their own class. On: by better ones of any class.",
+    )
+    return Thresholds(float(confidence), float(iou), bool(agnostic))
+
+
+def _class_control(answer: NetworkAnswer) -> tuple[int, ...] | None:
+    """Which classes are wanted, None for all."""
+    wanted = st.multiselect(
+        "Classes",
+        list(answer.class_names),
+        key="yolo_classes",
+        bind="query-params",
+        placeholder="All classes",
+        help=f"The {len(answer.class_names)} classes that this network knows. None chosen means all.",
+    )
+    return tuple(sorted(answer.class_names.index(name) for name in wanted)) or None
+
+
+def _picture_controls(steps: int) -> tuple[tuple[str, ...], int]:
+    """What the picture shows: layers over the result, or a step of suppression (0 where it shows the result)."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        which = st.segmented_control(
+            "Picture",
+            list(VIEWS),
+            format_func=VIEWS.__getitem__,
+            default="boxes",
+            required=True,
+            key="yolo_shows",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        if which == "steps":
+            return (), chosen_step(steps)
+        layers = st.pills(
+            "Layers",
+            list(LAYERS),
+            selection_mode="multi",
+            format_func=lambda name: LAYERS[name].label,
+            key="yolo_layers",
+            bind="query-params",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+    return tuple(name for name in LAYERS if name in layers), 0
+
+
+def _draw(
+    image: ChosenImage,
+    answer: NetworkAnswer,
+    selection: Selection,
+    thresholds: Thresholds,
+    layers: tuple[str, ...],
+    step: int,
+) -> None:
+    if step:
+        encoded = step_picture(image, answer, selection, step, agnostic=thresholds.agnostic)
+        alt = f"Step {step} of non-max suppression on {image.name}"
+    else:
+        encoded = boxes_picture(image, answer, selection, layers)
+        alt = f"{image.name} with {_objects(len(selection.detections.scores))} found by the network"
+    rows, columns = shown_size(image)
+    picture(encoded, rows=rows, columns=columns, key="yolo_picture", alt=alt, max_height_px=PICTURE_HEIGHT_PX)
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"
+
+
+def _captions(
+    answer: NetworkAnswer,
+    selection: Selection,
+    thresholds: Thresholds,
+    class_ids: tuple[int, ...] | None,
+    layers: tuple[str, ...],
+) -> None:
+    kept, before = len(selection.detections.scores), len(selection.candidates.scores)
+    if kept:
+        reach = "1 box reaches" if before == 1 else f"{before} boxes reach"
+        st.markdown(
+            f"**{_objects(kept)}** · {reach} a confidence of {thresholds.confidence:.2f}, suppression drops "
+            f"{before - kept}."
+        )
+    else:
+        st.info(_nothing_found(answer, thresholds, class_ids), icon=":material/search_off:")
+    side = input_side_px(answer)
+    took = f" in {answer.network_ms:.1f} ms" if answer.network_ms else ""
+    by = f" on {answer.engine}" if answer.engine else ""
+    st.caption(
+        f"Answered by **{answer.model}**{by}{took}: {side} × {side} px input, {len(answer.scores):,} boxes, "
+        f"{len(answer.class_names)} classes. The sliders choose among these boxes; the network does not run again."
+    )
+    for name in layers:
+        st.caption(f"**{LAYERS[name].label}**: {LAYERS[name].explanation}")
+
+
+def _nothing_found(answer: NetworkAnswer, thresholds: Thresholds, class_ids: tuple[int, ...] | None) -> str:
+    scores = answer.scores if class_ids is None else answer.scores[:, list(class_ids)]
+    best = int(scores.max(axis=0).argmax())
+    name = answer.class_names[best if class_ids is None else class_ids[best]]
+    among = "Nothing" if class_ids is None else "Nothing of the chosen classes"
+    return (
+        f"{among} reaches a confidence of {thresholds.confidence:.2f}. The best guess is {name} with "
+        f"{scores.max():.2f}: lower the confidence to see it."
+    )
+
+
+def _table(answer: NetworkAnswer, selection: Selection) -> None:
+    found = selection.detections
+    if not len(found.scores):
+        return
+    best_first = (-found.scores).argsort(kind="stable")
+    rows = [
+        {
+            "Class": answer.class_names[int(found.class_ids[index])],
+            "Score": float(found.scores[index]),
+            "x, y, w × h": _box_text(found.boxes_xyxy[index].tolist()),
+        }
+        for index in best_first
+    ]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        width="stretch",
+        height=min(36 + 35 * len(rows), PICTURE_HEIGHT_PX),
+        column_config={
+            "Score": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f", width="small")
+        },
+        key="yolo_table",
+    )
+
+
+def _box_text(box: list[float]) -> str:
+    left, top, right, bottom = box
+    return f"{left:.0f}, {top:.0f}, {right - left:.0f} × {bottom - top:.0f}"
