@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.detection import tasks
 from core.detection.predictions import NetworkAnswer, select
+from core.runtime import weights
 from core.runtime.samples import load_sample
 from pages.parts import downloads
 from pages.parts.yolo import answers
@@ -192,3 +194,36 @@ def test_a_network_that_cannot_answer_is_said(open_page, monkeypatch):
     app = open_page(PAGE)
     assert "are missing" in app.error[0].value
     assert not app.dataframe
+
+
+def test_a_network_that_is_not_here_can_be_fetched_or_given(open_page, calls, monkeypatch, tmp_path):
+    there = {"file": None}
+    monkeypatch.setattr(weights, "where", lambda name: there["file"])
+    app = open_page(PAGE, yolo_model="YOLOX-Nano, 80 classes")
+    assert "**YOLOX-Nano** is not on this machine yet: 3.7 MB from github.com" in texts(app)
+    assert calls == [tasks.EMBEDDED] and "Answered by **made**" in texts(app)
+    assert not app.error
+    app.file_uploader(key="yolo_file_yolox_nano").set_value(("mine.onnx", b"not a network", "application/octet-stream"))
+    app.run()
+    assert "expected 3,659,407 bytes, received 13" in app.error[0].value
+    there["file"] = tmp_path
+    app = open_page(PAGE, yolo_model="YOLOX-Nano, 80 classes")
+    assert "is not on this machine" not in texts(app) and calls[-1] == "yolox_nano"
+
+
+def test_a_fetch_that_fails_says_why(open_page, calls, monkeypatch):
+    def fetch(name: str, report: object = None) -> None:
+        raise weights.WeightsError("YOLOX-Nano could not be fetched: there is no network")
+
+    fetch.__module__, fetch.__qualname__ = weights.__name__, "fetch"
+    monkeypatch.setattr(weights, "where", lambda name: None)
+    monkeypatch.setattr(weights, "fetch", fetch)
+    app = open_page(PAGE, yolo_model="YOLOX-Nano, 80 classes")
+    app.button(key="yolo_fetch_yolox_nano").click().run()
+    for _ in range(50):
+        if app.error:
+            break
+        time.sleep(0.1)
+        app.run()
+    assert app.error[0].value == "YOLOX-Nano could not be fetched: there is no network"
+    assert app.dataframe[0].value["Class"].tolist() == ["cat", "dog"]

@@ -7,7 +7,6 @@ import streamlit as st
 
 from core.detection.cells import input_side_px
 from core.detection.predictions import NetworkAnswer, Selection, select
-from core.detection.tasks import EMBEDDED
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.pace import picture_first
 from pages.parts.pixels import picture
@@ -15,8 +14,8 @@ from pages.parts.yolo.answers import network_answer
 from pages.parts.yolo.detect_explain import code, downloads, mathematics
 from pages.parts.yolo.detect_picture import LAYERS, boxes_picture, shown_size, step_picture
 from pages.parts.yolo.detect_steps import chosen_step, step_table
+from pages.parts.yolo.models import answering_model, model_choice
 
-MODELS = {EMBEDDED: "Embedded, 11 classes"}
 PICTURE_HEIGHT_PX = 470
 VIEWS = {"boxes": "Boxes", "steps": "NMS step by step"}
 
@@ -36,16 +35,10 @@ def view() -> None:
     controls, results = st.columns([1.05, 3.5], gap="medium")
     with controls:
         image = image_input(default="motorcycle")
-        model = st.selectbox(
-            "Detector",
-            list(MODELS),
-            format_func=MODELS.__getitem__,
-            key="yolo_model",
-            bind="query-params",
-            help="The embedded network comes with the workbench and needs no download.",
-        )
+        chosen = model_choice()
         thresholds = _threshold_controls()
     with results:
+        model = answering_model(chosen)
         answer = network_answer(image, model)
     if answer is None:
         return
