@@ -6,6 +6,8 @@ row.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,9 @@ STRIDES_PX = (8, 16, 32)
 MAX_LOG_DISTANCE = 5.0
 
 
+@lru_cache(maxsize=8)
 def cell_centres(height_px: int, width_px: int) -> NDArray[np.float32]:
-    """Centre x, centre y and stride in pixels of all cells, in the order of the network's rows: (A, 3).
+    """Centre x, centre y and stride in pixels of all cells, in the order of the network's rows: (A, 3), read-only.
 
     Raises:
         ValueError: If a side is not a positive multiple of 32.
@@ -32,4 +35,6 @@ def cell_centres(height_px: int, width_px: int) -> NDArray[np.float32]:
         y, x = np.mgrid[0 : height_px // stride, 0 : width_px // stride]
         centres = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5  # (hw, 2)
         rows.append(np.column_stack([centres * stride, np.full(len(centres), stride)]))
-    return np.concatenate(rows).astype(np.float32)  # (A, 3)
+    cells = np.concatenate(rows).astype(np.float32)  # (A, 3)
+    cells.flags.writeable = False  # everyone gets the same array
+    return cells

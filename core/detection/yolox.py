@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +51,7 @@ def decode_yolox(rows: Floats, size_px: int) -> tuple[Floats, Floats]:
     middle = rows[:, :2] * stride + (cells[:, :2] - stride / 2)  # offsets count from the cell's corner
     half = np.exp(rows[:, 2:4]) * stride / 2
     boxes = np.concatenate([middle - half, middle + half], axis=1)
-    return boxes.astype(np.float32), (rows[:, 4:5] * rows[:, 5:]).astype(np.float32)
+    return boxes.astype(np.float32, copy=False), (rows[:, 4:5] * rows[:, 5:]).astype(np.float32, copy=False)
 
 
 def load_yolox(path: str) -> OnnxRuntimeEngine:
@@ -79,7 +80,7 @@ def run_yolox(network: OnnxRuntimeEngine, image: NDArray[np.uint8], model: str) 
     """
     size_px = int(network.input_shape[1] or 0)
     square, scale = letterbox_picture(image, size_px)
-    batch = np.ascontiguousarray(square[None, ..., ::-1], np.float32)  # (S, S, 3) -> (1, S, S, 3), BGR
+    batch = cv2.cvtColor(square, cv2.COLOR_RGB2BGR)[None].astype(np.float32)  # (S, S, 3) -> (1, S, S, 3)
     start = time.perf_counter()
     answer = network(batch)  # (1, A, 85)
     network_ms = 1000 * (time.perf_counter() - start)

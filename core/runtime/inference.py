@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,9 +111,17 @@ class OnnxRuntimeEngine:
 
     def __call__(self, batch: Floats) -> Floats:
         """Run the network and return its first output."""
-        fed = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if self._channels_first else batch
+        fed = _channels_first(batch) if self._channels_first else batch
         answer: Floats = self._session.run(None, {self._input: fed})[0]
         return answer
+
+
+def _channels_first(batch: Floats) -> Floats:
+    """(N, H, W, C) to (N, C, H, W), by OpenCV's splitting of channels, which is faster than a transposed copy."""
+    planes = np.empty((len(batch), batch.shape[3], *batch.shape[1:3]), np.float32)
+    for picture, split in zip(batch, planes, strict=True):
+        cv2.split(picture, list(split))
+    return planes
 
 
 @dataclass(frozen=True)
