@@ -1,0 +1,96 @@
+"""Trains a classifier from the command line.
+
+    python -m core.training.train --data mnist.npz --network lenet5 --epochs 3 --out DIR [--resume]
+
+`--data` is "digits", "shapes" or a file like `mnist.npz`. DIR then holds the network (`last.keras`), settings and
+history (`run.json`) and what the test pictures gave (`evaluation.json`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from core.runtime.report import Preview, Report
+from core.training.datasets import DatasetError, ImageDataset, digits, drawn_shapes, load_npz
+
+
+class _Printer(Report):
+    """Prints a line for each epoch."""
+
+    def __call__(
+        self,
+        fraction: float | None = None,
+        message: str = "",
+        metrics: dict[str, float] | None = None,  # type: ignore[override]
+        preview: Preview | None = None,
+    ) -> None:
+        """Print what an epoch gave."""
+        if metrics and "val_accuracy" in metrics:
+            values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name != "epoch")
+            print(f"epoch {metrics['epoch']:.0f}: {values}", flush=True)
+
+
+def open_dataset(name: str, seed: int = 0) -> ImageDataset:
+    """The data set of a name, or of a file's path.
+
+    Raises:
+        DatasetError: If it cannot be opened.
+    """
+    if name == "digits":
+        return digits(seed)
+    return drawn_shapes(seed=seed) if name == "shapes" else load_npz(Path(name), seed)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train as the command line says; returns the exit status."""
+    from core.training.networks import NETWORKS, NetworkError
+    from core.training.trainer import OPTIMIZERS, SCHEDULES, TrainingError, TrainingSettings, train
+
+    plain = TrainingSettings()
+    parser = argparse.ArgumentParser(prog="python -m core.training.train", description="train a classifier")
+    parser.add_argument("--data", required=True, help='"digits", "shapes", or a file like mnist.npz')
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--network", default=plain.network, choices=NETWORKS)
+    parser.add_argument("--optimizer", default=plain.optimizer, choices=OPTIMIZERS)
+    parser.add_argument("--schedule", default=plain.schedule, choices=SCHEDULES)
+    parser.add_argument("--learning-rate", type=float, default=plain.learning_rate)
+    parser.add_argument("--batch", type=int, default=plain.batch)
+    parser.add_argument("--epochs", type=int, default=plain.epochs)
+    parser.add_argument("--shift-px", type=int, default=plain.shift_px, help="move training pictures at random")
+    parser.add_argument("--seed", type=int, default=plain.seed)
+    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch of the run in DIR")
+    given = parser.parse_args(arguments)
+    try:
+        settings = TrainingSettings(
+            given.network,
+            given.optimizer,
+            given.learning_rate,
+            given.schedule,
+            given.batch,
+            given.epochs,
+            given.shift_px,
+            given.seed,
+        )
+        dataset = open_dataset(given.data)
+        run = train(dataset, settings, given.out, _Printer(), resume=given.resume)
+    except (DatasetError, TrainingError, NetworkError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    result = run.evaluation
+    summary = {
+        "test_accuracy": result.accuracy,
+        "test_pictures": int(result.confusion.sum()),
+        "seconds": run.seconds,
+        "parameters": run.parameters,
+        "confusion": result.confusion.tolist(),
+    }
+    (given.out / "evaluation.json").write_text(json.dumps(summary), encoding="utf-8")
+    print(f"test accuracy {result.accuracy:.4f} on {result.confusion.sum():,} pictures, {run.seconds:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

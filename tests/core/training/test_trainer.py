@@ -1,0 +1,170 @@
+"""The trainer: it learns, reports, is reproducible, goes on from its last epoch, and says when it cannot."""
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from core.runtime.report import JobCancelled, Progress, Report
+from core.training.datasets import ImageDataset, digits, drawn_shapes
+from core.training.networks import NETWORKS, NetworkError, build_classifier
+from core.training.train import main
+from core.training.trainer import TrainingError, TrainingRun, TrainingSettings, _shifted, train
+
+FEW = TrainingSettings(epochs=2, batch=32)
+
+
+@pytest.fixture(scope="module")
+def few_digits() -> ImageDataset:
+    whole = digits()
+    return dataclasses.replace(whole, train=whole.train[:320], validation=whole.validation[:60], test=whole.test[:100])
+
+
+@pytest.fixture(scope="module")
+def run(few_digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
+    return train(few_digits, FEW, tmp_path_factory.mktemp("run"))
+
+
+def test_lenet5_reads_most_digits_after_a_few_epochs(tmp_path: Path) -> None:
+    run = train(digits(), TrainingSettings(epochs=4), tmp_path)
+    assert run.evaluation.accuracy > 0.9
+    assert run.history[0]["loss"] > 2 * run.history[-1]["loss"]
+    assert run.probabilities.shape == (359, 10)
+    np.testing.assert_allclose(run.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_run_holds_its_history_and_filters(run: TrainingRun, few_digits: ImageDataset) -> None:
+    assert [row["learning_rate"] for row in run.history] == pytest.approx([0.001, 0.0], abs=1e-6)  # half a cosine
+    assert run.filters.shape == (3, 5, 5, 1, 6)
+    model = build_classifier("lenet5", (32, 32, 1), 10, FEW.seed)
+    np.testing.assert_array_equal(run.filters[0], model.get_layer("C1").get_weights()[0])
+    assert run.parameters == model.count_params()
+    assert run.evaluation.confusion.sum() == len(few_digits.test)
+
+
+def test_the_same_seed_gives_the_same_run(run: TrainingRun, few_digits: ImageDataset, tmp_path: Path) -> None:
+    again = train(few_digits, FEW, tmp_path / "again")
+    np.testing.assert_allclose(again.probabilities, run.probabilities, atol=1e-4)
+    other = train(few_digits, dataclasses.replace(FEW, seed=1, epochs=1), tmp_path / "other")
+    assert (other.filters[0] != run.filters[0]).any()
+
+
+def test_the_kept_network_is_the_one_that_was_tested(few_digits: ImageDataset, tmp_path: Path) -> None:
+    run = train(few_digits, FEW, tmp_path)
+    model = keras.models.load_model(tmp_path / "last.keras")
+    logits = model.predict(few_digits.part("test")[0].astype(np.float32), verbose=0)
+    np.testing.assert_allclose(keras.ops.softmax(logits), run.probabilities, atol=1e-5)
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert kept["finished"] and len(kept["history"]) == 2 and kept["settings"]["network"] == "lenet5"
+
+
+def test_a_cancelled_run_goes_on_after_its_last_whole_epoch(few_digits: ImageDataset, tmp_path: Path) -> None:
+    cancelled = threading.Event()
+
+    class Stopper(Report):
+        def __call__(self, fraction=None, message="", metrics=None, preview=None) -> None:  # type: ignore[no-untyped-def]
+            if metrics and metrics["epoch"] > 2:
+                cancelled.set()
+            super().__call__(fraction, message, metrics, preview)
+
+    longer = dataclasses.replace(FEW, epochs=4)
+    with pytest.raises(JobCancelled):
+        train(few_digits, longer, tmp_path, Stopper(lambda news: None, cancelled))
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert len(kept["history"]) == 2 and not kept["finished"]
+    seen: list[Progress] = []
+    run = train(few_digits, longer, tmp_path, Report(seen.append), resume=True)
+    assert [row["loss"] for row in run.history[:2]] == [row["loss"] for row in kept["history"]]
+    assert len(run.history) == 4 and run.filters.shape[0] == 3  # before, and after the two epochs done here
+    assert run.history[3]["learning_rate"] == pytest.approx(0, abs=1e-6)
+    assert train(few_digits, longer, tmp_path, resume=True).evaluation.accuracy == run.evaluation.accuracy
+    with pytest.raises(TrainingError, match="made with other settings"):
+        train(few_digits, FEW, tmp_path, resume=True)
+
+
+def test_a_damaged_run_is_refused(few_digits: ImageDataset, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"settings": 3}')
+    (tmp_path / "last.keras").write_bytes(b"")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        train(few_digits, FEW, tmp_path, resume=True)
+
+
+def test_a_rate_that_is_too_large_is_told(few_digits: ImageDataset, tmp_path: Path) -> None:
+    wild = dataclasses.replace(FEW, optimizer="sgd", learning_rate=1000.0, schedule="constant", epochs=3)
+    with pytest.raises(TrainingError, match="learning rate 1000 is too large"):
+        train(few_digits, wild, tmp_path)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_fits_pictures_in_grey_and_colour(network: str) -> None:
+    for shape in ((28, 28, 1), (32, 48, 3)):
+        model = build_classifier(network, shape, 6)
+        assert model(np.zeros((2, *shape), np.float32)).shape == (2, 6)
+    first, again = (build_classifier(network, (32, 32, 1), 10, 3).get_weights() for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_lenet5_has_the_parameters_of_the_course() -> None:
+    assert build_classifier("lenet5", (28, 28, 1), 10).count_params() == 61_706
+    assert build_classifier("lenet5", (28, 28, 1), 10).get_layer("S4").output.shape == (None, 5, 5, 16)
+
+
+def test_resnet20_has_the_parameters_of_the_paper() -> None:
+    """0.27 million (He et al. 2016, table 6), with projections in place of padded shortcuts a little more."""
+    assert 0.26e6 < build_classifier("resnet20", (32, 32, 3), 10).count_params() < 0.28e6
+
+
+def test_networks_that_cannot_be_built() -> None:
+    with pytest.raises(NetworkError, match="expected one of"):
+        build_classifier("vgg99", (32, 32, 1), 10)
+    with pytest.raises(NetworkError, match="at least 16 x 16"):
+        build_classifier("lenet5", (8, 8, 1), 10)
+
+
+def test_shifts_move_whole_pictures() -> None:
+    pictures = np.random.default_rng(0).random((20, 9, 9, 1)).astype(np.float32)
+    moved = np.asarray(_shifted(pictures, 2, np.array([1, 2], np.int64)))
+    seen = set()
+    for before, after in zip(pictures, moved, strict=True):
+        padded = np.pad(before, ((2, 2), (2, 2), (0, 0)), mode="edge")
+        found = [(y, x) for y in range(5) for x in range(5) if (padded[y : y + 9, x : x + 9] == after).all()]
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len(seen) > 8
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"network": "vgg99"},
+        {"optimizer": "magic"},
+        {"schedule": "up"},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"batch": 0},
+        {"epochs": 0},
+        {"shift_px": 99},
+    ],
+)
+def test_settings_out_of_range(changed: dict[str, object]) -> None:
+    with pytest.raises(TrainingError):
+        TrainingSettings(**changed)  # type: ignore[arg-type]
+
+
+def test_the_command_trains_and_evaluates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = drawn_shapes(120)
+    archive = tmp_path / "shapes.npz"
+    (x_train, y_train), (x_test, y_test) = pictures.part("train"), pictures.part("test")
+    np.savez(archive, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    assert main(["--data", str(archive), "--epochs", "1", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "epoch 1: accuracy" in said and "test accuracy" in said
+    evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert np.sum(evaluation["confusion"]) == evaluation["test_pictures"] == len(x_test)
+    assert main(["--data", str(tmp_path / "absent.npz"), "--out", str(tmp_path / "out")]) == 2
+    assert "There is no file" in capsys.readouterr().err
