@@ -12,6 +12,9 @@ from core.convolution.filters import filter_kernel
 from core.convolution.geometry import receptive_field
 from core.convolution.operation import ConvolutionSettings, convolve, luminance
 from core.convolution.pooling import pool
+from core.detection.drawing import draw_detections, draw_grid, draw_outlines
+from core.detection.evaluation import ImageDetections
+from core.detection.suppression import non_max_suppression
 from core.runtime.images import display_jpeg, fit_within
 from core.runtime.samples import load_sample
 
@@ -105,6 +108,19 @@ def _inception() -> np.ndarray:
     return np.concatenate([branch[:, i * quarter : (i + 1) * quarter] for i, branch in enumerate(branches)], axis=1)
 
 
+def _yolo() -> np.ndarray:
+    """Boxes around a motorcycle before suppression, thin, and the one that suppression keeps, on a grid."""
+    pixels = _window("motorcycle").copy()
+    draw_grid(pixels, 45.0)
+    rng = np.random.default_rng(4)
+    boxes = np.array([22.0, 16.0, 272.0, 164.0]) + rng.normal(0, 8, (6, 4))
+    scores = np.linspace(0.9, 0.3, len(boxes))
+    keep = non_max_suppression(boxes, scores).keep
+    ids = np.full(len(boxes), 4)
+    draw_outlines(pixels, boxes, ids)
+    return draw_detections(pixels, ImageDetections(boxes[keep], ids[keep], scores[keep]), ("motorcycle",) * 5)
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -113,6 +129,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "architecture_explorer": _explorer,
     "residual_networks": _residual,
     "inception": _inception,
+    "yolo_detection": _yolo,
 }
 
 
