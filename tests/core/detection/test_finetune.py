@@ -1,0 +1,88 @@
+"""Fine-tuning: what the new network starts from, what its batches hold, and that it learns a class it did not know."""
+
+import time
+
+import numpy as np
+import pytest
+
+from core.detection import view_tasks
+from core.detection.batch import BatchError
+from core.detection.drawn_sets import draw_kites, drawn_zip
+from core.detection.embedded import embedded_detector
+from core.detection.evaluation import ImageTruth, evaluate
+from core.detection.finetune import (
+    Example,
+    TuningSettings,
+    is_backbone,
+    keras_file,
+    learning_rate,
+    make_batch,
+    network_of,
+    network_with_new_classes,
+)
+from core.detection.predictions import select
+from core.detection.yolo import build_detector
+
+
+def test_everything_but_the_classifier_is_the_embedded_network():
+    weights = embedded_detector()
+    source = build_detector(len(weights.class_names))
+    source.load_weights(weights.path)
+    network = network_with_new_classes(2)
+    same = [layer for layer in source.layers if layer.weights and layer.name != "head_class_logits"]
+    assert len(same) > 50 and any(is_backbone(layer.name) for layer in same)
+    for layer in same:
+        for expected, value in zip(layer.get_weights(), network.get_layer(layer.name).get_weights(), strict=True):
+            assert np.array_equal(expected, value)
+    assert network.get_layer("head_class_logits").get_weights()[0].shape[-1] == 2
+
+
+def test_a_network_survives_its_file():
+    network = network_with_new_classes(3)
+    picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    again = network_of(keras_file(network))
+    expected = np.asarray(network.predict_on_batch(picture))
+    assert np.allclose(np.asarray(again.predict_on_batch(picture)), expected, atol=1e-5)
+
+
+def test_batches_hold_the_boxes_of_what_they_show():
+    drawn = draw_kites(1)
+    example = Example(drawn.pixels, drawn.boxes_xyxy, drawn.class_ids)
+    settings = TuningSettings(batch=6, size_px=128)
+    for mosaic in (0.0, 1.0):
+        images, objects, background = make_batch([example], 1, settings, np.random.default_rng(0), mosaic)
+        assert images.shape == (6, 128, 128, 3) and background.shape == (6, 16 * 16 + 8 * 8 + 4 * 4, 1)
+        real = objects[..., 4] >= 0
+        assert real.any() and (objects[..., 5] == real).all()
+        boxes = objects[real][:, :4]
+        assert (boxes >= 0).all() and (boxes <= 128).all() and (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_the_rate_rises_and_falls():
+    rates = [learning_rate(step, step / 100, 1e-3) for step in range(101)]
+    assert rates[0] < 1e-4 and max(rates) > 9e-4 and rates[-1] < 2e-5
+    assert int(np.argmax(rates)) == 19
+
+
+def test_too_few_pictures_are_refused():
+    with pytest.raises(BatchError, match="at least 5 are needed"):
+        view_tasks.fine_tune(drawn_zip("kites", 4))
+
+
+@pytest.mark.slow
+def test_forty_pictures_teach_a_class_it_did_not_know():
+    assert "kite" not in embedded_detector().class_names
+    started = time.monotonic()
+    tuned = view_tasks.fine_tune(drawn_zip("kites", 40), steps=200)
+    elapsed_s = time.monotonic() - started
+    truth, found = [], []
+    for seed in range(5000, 5020):
+        drawn = draw_kites(seed)
+        answer = view_tasks.detect_tuned(drawn.pixels, tuned.keras_file, tuned.class_names, tuned.size_px)
+        found.append(select(answer, 0.02, 0.6).detections)
+        nothing = np.zeros(len(drawn.class_ids), bool)
+        truth.append(ImageTruth(drawn.boxes_xyxy, drawn.class_ids, nothing, np.ones(1, bool)))
+    measured = evaluate(truth, found, 1)
+    print(f"AP@.5 {100 * measured.map_50:.1f} on 20 pictures held out, after {elapsed_s:.0f} s")
+    assert measured.map_50 >= 0.5 and elapsed_s <= 15 * 60
+    assert tuned.held_out == 8 and tuned.trained_on == 32 and tuned.history[-1][0] > 10
