@@ -13,7 +13,9 @@ import pytest
 
 from core.runtime import weights
 from core.runtime.download import DownloadError, check_address, download
+from core.runtime.inline import InlineEngine
 from core.runtime.report import JobCancelled, Report
+from core.runtime.settings import Settings
 from core.runtime.weights import Registry, WeightsError
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 600_000, np.uint8).tobytes()
@@ -245,6 +247,19 @@ def test_cancelling_keeps_what_has_arrived(registry, server):
     server.behaviour.silent = False
     registry.fetch("net")
     assert server.behaviour.ranges[-1].startswith("bytes=") and only_file(registry)
+
+
+def test_fetching_is_a_job_of_the_engine(registry, server, monkeypatch):
+    monkeypatch.setattr(weights, "Registry", lambda: registry)
+    engine = InlineEngine(Settings(registry.folder))
+    try:
+        done = engine.wait(engine.submit(weights.fetch, "net", owner="me", title="Fetching"), 20)
+        assert (done.state, done.fraction, done.message) == ("done", 1.0, "Net net is here")
+        assert engine.result(done.id) == registry.where("net")
+        refused = engine.wait(engine.submit(weights.fetch, "gone", owner="me", title="Fetching"), 20)
+        assert refused.state == "failed" and "Net gone could not be fetched: 127.0.0.1" in refused.error
+    finally:
+        engine.close()
 
 
 def test_two_at_once_fetch_it_once(registry, server):
