@@ -3,13 +3,16 @@
 import streamlit as st
 
 from pages.parts.header import header, paper_link
-from pages.parts.yolo import anchors, detect, iou, targets
+from pages.parts.yolo import anchors, detect, evaluation, finetune, iou, many, targets
 
 VIEWS = {
     "detect": ("Detect", detect.view),
     "two_boxes": ("Two boxes", iou.view),
     "target": ("Target tensor", targets.view),
     "anchors": ("Anchors", anchors.view),
+    "many": ("Many images and video", many.view),
+    "evaluation": ("Evaluation", evaluation.view),
+    "finetune": ("Fine-tune", finetune.view),
 }
 
 entry = header("yolo_detection")
