@@ -24,6 +24,7 @@ DIGITS_TEST_SHARE = 0.2
 DIGITS_SIDE_PX = 32
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 MAX_FILE_BYTES = 2 * 2**30
+DOWNLOADS = ("mnist", "fashion_mnist", "cifar10")
 
 
 class DatasetError(ValueError):
@@ -195,3 +196,36 @@ def _pictures(array: NDArray[np.generic], path: Path) -> Pictures:
         )
     pictures = array.astype(np.uint8, copy=False)
     return pictures[..., None] if pictures.ndim == 3 else pictures
+
+
+def open_dataset(name: str, seed: int = 0, folder: Path | None = None) -> ImageDataset:
+    """The data set of a name: "digits", "shapes", one of `DOWNLOADS`, or the path of a file like `mnist.npz`.
+
+    One of `DOWNLOADS` is taken from the file `NAME.npz` in `folder` if it is there, and otherwise fetched by Keras.
+
+    Raises:
+        DatasetError: If it cannot be opened.
+    """
+    if name == "digits":
+        return digits(seed)
+    if name == "shapes":
+        return drawn_shapes(seed=seed)
+    if name not in DOWNLOADS:
+        return load_npz(Path(name), seed)
+    kept = (folder or Path()) / f"{name}.npz"
+    return load_npz(kept, seed) if kept.is_file() else _download(name, kept, seed)
+
+
+def _download(name: str, kept: Path, seed: int) -> ImageDataset:
+    import importlib
+
+    try:
+        (x_train, y_train), (x_test, y_test) = importlib.import_module(f"keras.datasets.{name}").load_data()
+    except Exception as error:  # whatever goes wrong on the way
+        raise DatasetError(
+            f"{name} could not be downloaded. Without a network, put the file {kept.name} into {kept.parent}, "
+            "or choose digits or shapes."
+        ) from error
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(kept, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return load_npz(kept, seed)

@@ -13,8 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-NETWORKS: tuple[str, ...] = ("lenet5", "small_vgg", "resnet20")
+from core.training.runs import NETWORKS
+
 SMALLEST_SIDE_PX = 16
+LENET_SIDE_PX = 32
 
 
 class NetworkError(ValueError):
@@ -54,8 +56,9 @@ def _he(seeds: np.random.Generator) -> Any:
 
 def _lenet5(x: Any, seeds: np.random.Generator) -> Any:
     layers = keras.layers
-    # "same": pictures of 28 px count as the 32 px of the paper
-    x = layers.Conv2D(6, 5, padding="same", activation="relu", kernel_initializer=_he(seeds), name="C1")(x)
+    # The paper surrounds digits of 28 px to get 32; larger pictures need no border.
+    padding = "same" if min(x.shape[1:3]) < LENET_SIDE_PX else "valid"
+    x = layers.Conv2D(6, 5, padding=padding, activation="relu", kernel_initializer=_he(seeds), name="C1")(x)
     x = layers.MaxPooling2D(2, name="S2")(x)
     x = layers.Conv2D(16, 5, activation="relu", kernel_initializer=_he(seeds), name="C3")(x)
     x = layers.MaxPooling2D(2, name="S4")(x)

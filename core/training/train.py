@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from core.runtime.report import Preview, Report
-from core.training.datasets import DatasetError, ImageDataset, digits, drawn_shapes, load_npz
+from core.training.datasets import DatasetError, open_dataset
+from core.training.runs import NETWORKS, OPTIMIZERS, SCHEDULES, TrainingError, TrainingSettings
 
 
 class _Printer(Report):
@@ -33,21 +34,10 @@ class _Printer(Report):
             print(f"epoch {metrics['epoch']:.0f}: {values}", flush=True)
 
 
-def open_dataset(name: str, seed: int = 0) -> ImageDataset:
-    """The data set of a name, or of a file's path.
-
-    Raises:
-        DatasetError: If it cannot be opened.
-    """
-    if name == "digits":
-        return digits(seed)
-    return drawn_shapes(seed=seed) if name == "shapes" else load_npz(Path(name), seed)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Train as the command line says; returns the exit status."""
-    from core.training.networks import NETWORKS, NetworkError
-    from core.training.trainer import OPTIMIZERS, SCHEDULES, TrainingError, TrainingSettings, train
+    from core.training.networks import NetworkError
+    from core.training.trainer import train
 
     plain = TrainingSettings()
     parser = argparse.ArgumentParser(prog="python -m core.training.train", description="train a classifier")

@@ -26,71 +26,15 @@ from numpy.typing import NDArray
 
 from core.runtime.report import Report
 from core.training.datasets import ImageDataset
-from core.training.evaluation import ClassifierEvaluation, evaluate_classifier
-from core.training.networks import NETWORKS, build_classifier
+from core.training.evaluation import evaluate_classifier
+from core.training.networks import build_classifier
+from core.training.runs import TrainingError, TrainingRun, TrainingSettings
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
-SCHEDULES = ("constant", "cosine")
 # Python sees one loss of so many batches: `fit` spends less time between them.
 STEPS_PER_EXECUTION = 20
 EVALUATION_BATCH = 500
-
-
-class TrainingError(ValueError):
-    """A training that cannot start or go on; the message says why."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What is trained and how.
-
-    `learning_rate` is the first one; `shift_px` moves each training picture at random by up to so many pixels.
-
-    Raises:
-        TrainingError: If a value is out of range.
-    """
-
-    network: str = "lenet5"
-    optimizer: str = "adam"
-    learning_rate: float = 0.002
-    schedule: str = "cosine"
-    batch: int = 64
-    epochs: int = 10
-    shift_px: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Hold that every value is in its range."""
-        known = (
-            ("network", self.network, NETWORKS),
-            ("optimizer", self.optimizer, OPTIMIZERS),
-            ("schedule", self.schedule, SCHEDULES),
-        )
-        for name, value, values in known:
-            if value not in values:
-                raise TrainingError(f"{name} must be one of {', '.join(values)}; received {value!r}.")
-        if not 0 < self.learning_rate <= 1e4:
-            raise TrainingError(f"The learning rate must be over 0 and at most 10,000; received {self.learning_rate}.")
-        if not 1 <= self.batch <= 4096 or not 1 <= self.epochs <= 1000 or not 0 <= self.shift_px <= 16:
-            raise TrainingError("Batch must be 1 to 4096, epochs 1 to 1000, and the shift 0 to 16 pixels.")
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """A finished run.
-
-    `history` holds a row for each epoch (loss, accuracy, val_loss, val_accuracy, learning_rate, seconds);
-    `filters` (epochs + 1, f, f, C, n) are the first convolution's weights before and after each epoch that this
-    run did itself; `probabilities` (test pictures, classes) belong to `evaluation`.
-    """
-
-    settings: TrainingSettings
-    history: tuple[Mapping[str, float], ...]
-    filters: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
-    evaluation: ClassifierEvaluation
-    parameters: int
-    seconds: float
+# Guessing among a thousand classes costs 7: from here no training comes back, and then it is no number at all.
+DIVERGED_COST = 1e4
 
 
 @dataclass
@@ -251,9 +195,9 @@ class _Follower(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])  # the mean over the epoch's batches so far
-        if not np.isfinite(loss):
+        if not loss < DIVERGED_COST:
             raise TrainingError(
-                f"The loss is no number any more in epoch {self._epoch + 1}: the learning rate "
+                f"The cost grew beyond all bounds in epoch {self._epoch + 1}: the learning rate "
                 f"{self._settings.learning_rate:g} is too large for this network."
             )
         done = self._epoch + (batch + 1) / self._steps

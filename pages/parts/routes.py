@@ -37,6 +37,7 @@ HOME = Route(
 
 FOUNDATIONS = "1 Foundations"
 CASE_STUDIES = "2 Case studies"
+PRACTICE = "3 Practice"
 OBJECT_DETECTION = "4 Object detection"
 
 ROUTES: tuple[Route, ...] = (
@@ -110,6 +111,16 @@ ROUTES: tuple[Route, ...] = (
         "network choose. Its 1 × 1 convolutions shrink the channels first, which makes it about ten times cheaper.",
         paper="Szegedy et al. 2014, Going deeper with convolutions",
         paper_url="https://arxiv.org/abs/1409.4842",
+    ),
+    Route(
+        stem="training_lab",
+        title="Training lab",
+        chapter=PRACTICE,
+        icon=":material/model_training:",
+        topic="Choose pictures, a network and an optimiser, and watch the cost fall. "
+        "Then see what the network gets wrong, how its filters changed, and take it home.",
+        paper="Kingma & Ba 2014, Adam: a method for stochastic optimization",
+        paper_url="https://arxiv.org/abs/1412.6980",
     ),
     Route(
         stem="yolo_detection",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import streamlit as st
 
@@ -108,6 +109,26 @@ def _inception() -> np.ndarray:
     return np.concatenate([branch[:, i * quarter : (i + 1) * quarter] for i, branch in enumerate(branches)], axis=1)
 
 
+def _lab() -> np.ndarray:
+    """The path of gradient descent with momentum down a narrow valley, over lines of equal cost."""
+    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
+    across, along = (y - 0.56 * HEIGHT_PX) / 60.0, (x - 0.72 * WIDTH_PX) / 190.0
+    cost = across**2 + along**2  # (180, 320)
+    shade = (np.sqrt(cost) * 9).astype(int) % 2
+    canvas = np.where(shade[..., None] == 1, (38, 43, 76), (30, 34, 56)).astype(np.uint8)
+    place, speed = np.array([-1.1, -1.1]), np.zeros(2)
+    points = [place.copy()]
+    for _ in range(60):
+        gradient = 2 * place / np.array([60.0, 190.0]) ** 2 * 3600  # steep across, flat along
+        speed = 0.8 * speed - 0.06 * gradient
+        place = place + speed
+        points.append(place.copy())
+    path = np.array(points) * (60.0, 190.0) + (0.56 * HEIGHT_PX, 0.72 * WIDTH_PX)
+    corners = [np.round(path[:, ::-1] * 8).astype(np.int32)]
+    cv2.polylines(canvas, corners, False, (245, 158, 11), 2, cv2.LINE_AA, 3)
+    return canvas
+
+
 def _yolo() -> np.ndarray:
     """Boxes around a motorcycle before suppression, thin, and the one that suppression keeps, on a grid."""
     pixels = _window("motorcycle").copy()
@@ -129,6 +150,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "architecture_explorer": _explorer,
     "residual_networks": _residual,
     "inception": _inception,
+    "training_lab": _lab,
     "yolo_detection": _yolo,
 }
 

@@ -4,16 +4,20 @@ import dataclasses
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from core.runtime.report import JobCancelled, Progress, Report
-from core.training.datasets import ImageDataset, digits, drawn_shapes
-from core.training.networks import NETWORKS, NetworkError, build_classifier
+from core.training import tasks
+from core.training.datasets import DatasetError, ImageDataset, digits, drawn_shapes, open_dataset
+from core.training.networks import NetworkError, build_classifier
+from core.training.runs import NETWORKS, TrainingError, TrainingRun, TrainingSettings
+from core.training.tasks import training_script
 from core.training.train import main
-from core.training.trainer import TrainingError, TrainingRun, TrainingSettings, _shifted, train
+from core.training.trainer import _shifted, train
 
 FEW = TrainingSettings(epochs=2, batch=32)
 
@@ -110,7 +114,8 @@ def test_every_network_fits_pictures_in_grey_and_colour(network: str) -> None:
 
 
 def test_lenet5_has_the_parameters_of_the_course() -> None:
-    assert build_classifier("lenet5", (28, 28, 1), 10).count_params() == 61_706
+    for side in (28, 32):
+        assert build_classifier("lenet5", (side, side, 1), 10).count_params() == 61_706
     assert build_classifier("lenet5", (28, 28, 1), 10).get_layer("S4").output.shape == (None, 5, 5, 16)
 
 
@@ -168,3 +173,49 @@ def test_the_command_trains_and_evaluates(tmp_path: Path, capsys: pytest.Capture
     assert np.sum(evaluation["confusion"]) == evaluation["test_pictures"] == len(x_test)
     assert main(["--data", str(tmp_path / "absent.npz"), "--out", str(tmp_path / "out")]) == 2
     assert "There is no file" in capsys.readouterr().err
+
+
+def test_the_script_builds_the_same_network_and_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_classifier("lenet5", (28, 28, 1), 10)
+    random = np.random.default_rng(0)
+    parts = {f"x_{name}": random.integers(0, 256, (64, 28, 28), np.uint8) for name in ("train", "test")}
+    parts |= {f"y_{name}": np.arange(64) % 10 for name in ("train", "test")}
+    np.savez(tmp_path / "data.npz", **parts)
+    monkeypatch.chdir(tmp_path)
+    for optimizer in ("adam", "momentum", "sgd"):
+        names: dict[str, Any] = {}
+        exec(training_script(model, dataclasses.replace(FEW, epochs=1, optimizer=optimizer)), names)  # noqa: S102
+        assert names["model"].count_params() == model.count_params()
+        assert isinstance(
+            names["model"].optimizer, keras.optimizers.Adam if optimizer == "adam" else keras.optimizers.SGD
+        )
+        assert getattr(names["model"].optimizer, "momentum", 0.0) == (0.9 if optimizer == "momentum" else 0.0)
+    constant = training_script(model, dataclasses.replace(FEW, schedule="constant"))
+    assert "CosineDecay" not in constant and f"Adam({FEW.learning_rate})" in constant
+
+
+def test_a_run_as_the_page_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CNN_WORKBENCH_HOME", str(tmp_path))
+    trained = tasks.train_classifier("digits", TrainingSettings(epochs=1))
+    assert trained.sizes == (1318, 120, 359) and trained.class_names[3] == "3"
+    wrong = trained.run.evaluation.confusion.sum() - np.trace(trained.run.evaluation.confusion)
+    assert len(trained.mistakes.images) == min(wrong, tasks.SHOWN_MISTAKES)
+    assert (trained.mistakes.labels != trained.mistakes.predicted).all()
+    path = tmp_path / "again.keras"
+    path.write_bytes(trained.model)
+    assert keras.models.load_model(path).count_params() == trained.run.parameters
+    few, sizes = tasks.sample_pictures("digits")
+    assert len(few.images) == 24 and sizes == {"training": 1318, "validation": 120, "test": 359}
+
+
+def test_data_that_cannot_be_downloaded_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", refuse)
+    with pytest.raises(DatasetError, match=r"put the file mnist\.npz into"):
+        open_dataset("mnist", folder=tmp_path)
+    random = np.random.default_rng(0)
+    parts = {f"x_{name}": random.integers(0, 256, (40, 28, 28), np.uint8) for name in ("train", "test")}
+    np.savez(tmp_path / "mnist.npz", **parts, y_train=np.arange(40) % 10, y_test=np.arange(40) % 10)
+    assert len(open_dataset("mnist", folder=tmp_path).images) == 80
