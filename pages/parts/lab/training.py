@@ -58,8 +58,8 @@ def _controls() -> tuple[str, TrainingSettings]:
         format_func=DATA.__getitem__,
         key="lab_data",
         bind="query-params",
-        help="scikit-learn carries the digits, and the shapes are drawn here. The others are fetched once, or taken from "
-        "a file of that name in the folder “datasets” of the workbench's data folder.",
+        help="scikit-learn carries the digits, and the shapes are drawn here. The others are fetched once, or taken "
+        "from a file of that name in the folder “datasets” of the workbench's data folder.",
     )
     network = st.selectbox(
         "Network",
