@@ -266,6 +266,8 @@ def detect_tuned(
     Raises:
         PictureError: If the array is no picture.
     """
+    from keras import ops
+
     from core.detection.finetune import network_of
 
     square, scale = letterbox_picture(image, size_px)
@@ -274,5 +276,6 @@ def detect_tuned(
         network = network_of(keras_file)
         _loaded.clear()
         _loaded[name] = network
-    raw = np.asarray(_loaded[name].predict_on_batch(square[None].astype(np.float32)))[0]  # (A, 4 + C)
+    # Called layer by layer: building a graph takes longer than the few pictures that are looked at.
+    raw = ops.convert_to_numpy(_loaded[name](square[None].astype(np.float32), training=False))[0]  # (A, 4 + C)
     return answer_of(raw, size_px, scale, (image.shape[1], image.shape[0]), class_names, "fine-tuned")

@@ -15,6 +15,7 @@ from core.detection.overlap import compare_boxes
 from core.detection.video import VideoWriter
 from core.runtime.images import encode_jpeg
 from core.runtime.samples import load_sample
+from pages.parts import compute
 from pages.parts.yolo.box_canvas import keep_inside
 
 PAGE = "yolo_detection"
@@ -28,15 +29,14 @@ def formulas(app):
     return "\n".join(latex.value for latex in app.latex)
 
 
-def finish(app, runs: int = 200):
-    """Run the page until its job has ended: the fragment that watches it ends with a run of the page."""
-    for _ in range(runs):
-        app.run()
-        assert not app.exception, [problem.value for problem in app.exception]
-        if not any(button.label == "Stop" for button in app.button):
-            return app
-        time.sleep(0.2)
-    raise AssertionError("the job did not end")
+def finish(app, key: str, limit_s: float = 120.0):
+    """Wait for the job that was started under this key, then run the page once more."""
+    until = time.monotonic() + limit_s
+    while not compute.engine().job(app.session_state[f"_job_{key}"], owner="local").finished:
+        assert time.monotonic() < until, "the job did not end"
+        time.sleep(0.1)
+    app.run()
+    assert not app.exception, [problem.value for problem in app.exception]
 
 
 def annotated_upload(count: int = 6) -> bytes:
@@ -148,7 +148,7 @@ def test_many_pictures_to_their_result(open_page):
     files = zip_of({"cat.jpg": chelsea, "broken.jpg": chelsea[:300]})
     app.file_uploader[0].upload("all.zip", files, "application/zip").run()
     app.button(key="yolo_many_start").click().run()
-    finish(app)
+    finish(app, "yolo_many")
     assert "1 objects in 1 pictures" in texts(app)
     assert app.dataframe[0].value["category"].tolist() == ["cat"]
     assert "broken.jpg" in texts(app)
@@ -166,14 +166,14 @@ def test_a_video_to_its_result_and_a_file_that_is_none(open_page, tmp_path: Path
         writer.write(np.full((240, 320, 3), 20 * index, np.uint8))
     app.file_uploader[0].set_value(("clip.mp4", writer.finish(), "video/mp4")).run()
     app.button(key="yolo_video_start").click().run()
-    finish(app)
+    finish(app, "yolo_video")
     assert "in 5 frames (320 × 240)" in texts(app)
 
 
 def test_an_evaluation_to_its_numbers(open_page):
     app = open_page(PAGE, view="Evaluation")
     app.button(key="yolo_eval_start").click().run()
-    finish(app)
+    finish(app, "yolo_evaluation")
     assert app.metric[0].label == "mAP@.5" and float(app.metric[0].value.split()[0]) > 50
     before = app.dataframe[0].value
     assert set(before["Class"]) == {"person", "cat", "motorcycle"}
