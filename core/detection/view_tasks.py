@@ -152,15 +152,21 @@ def detect_video(
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """Detections of annotated pictures in their order, down to a score of 0.02, in the detector's classes."""
+    """Detections of annotated pictures in their order, down to a score of 0.02, in the detector's classes.
+
+    `fingerprint` is that of the pictures, as it was given.
+    """
 
     found: tuple[ImageDetections, ...]
     class_names: tuple[str, ...]
     model: str
     seconds: float
+    fingerprint: str = ""
 
 
-def detect_annotated(annotated: AnnotatedZip, model: str = EMBEDDED, report: Report | None = None) -> EvaluationRun:
+def detect_annotated(
+    annotated: AnnotatedZip, fingerprint: str = "", model: str = EMBEDDED, report: Report | None = None
+) -> EvaluationRun:
     """What a detector finds in annotated pictures, for curves of precision and recall."""
     report = report or Report()
     started, previewed = time.monotonic(), 0.0
@@ -178,7 +184,7 @@ def detect_annotated(annotated: AnnotatedZip, model: str = EMBEDDED, report: Rep
             report(preview=encode_jpeg(fit_within(_drawn(pixels, seen, answer.class_names), PREVIEW_PX), 80))
     if answer is None:
         raise BatchError("There is no picture to evaluate on.")
-    return EvaluationRun(tuple(found), answer.class_names, answer.model, time.monotonic() - started)
+    return EvaluationRun(tuple(found), answer.class_names, answer.model, time.monotonic() - started, fingerprint)
 
 
 @dataclass(frozen=True)

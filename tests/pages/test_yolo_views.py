@@ -180,6 +180,8 @@ def test_an_evaluation_to_its_numbers(open_page):
     app.slider(key="yolo_eval_iou").set_value(0.9).run()
     after = app.dataframe[0].value
     assert after["AP@.90"].mean() < before["AP@.50"].mean()
+    app.selectbox(key="yolo_eval_set").set_value("streets").run()
+    assert "The last evaluation was of other pictures." in texts(app) and not app.metric
 
 
 def test_an_evaluation_names_the_classes_that_are_not_counted(open_page):

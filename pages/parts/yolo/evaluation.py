@@ -19,7 +19,6 @@ from pages.parts.job_view import ACTIVE, current_job, duration, job_view, start_
 from pages.parts.yolo.annotated_input import ChosenSet, annotated_input
 
 JOB = "yolo_evaluation"
-MADE_FOR = "_yolo_evaluation_set"
 DRAWN = 40
 
 
@@ -53,8 +52,13 @@ def view() -> None:
             width="stretch",
             disabled=running,
         ):
-            start_job(JOB, view_tasks.detect_annotated, chosen.annotated, title=f"Evaluating on {chosen.label}")
-            st.session_state[MADE_FOR] = chosen.fingerprint
+            start_job(
+                JOB,
+                view_tasks.detect_annotated,
+                chosen.annotated,
+                title=f"Evaluating on {chosen.label}",
+                fingerprint=chosen.fingerprint,
+            )
     with shown:
         job = current_job(JOB)
         if job is None:
@@ -64,9 +68,6 @@ def view() -> None:
                 "all of them once; the IoU threshold can be moved afterwards without a new run.",
                 icon=":material/fact_check:",
             )
-        elif job.state == "done" and st.session_state.get(MADE_FOR, chosen.fingerprint) != chosen.fingerprint:
-            st.info("The last evaluation was of other pictures. Start it for these.", icon=":material/info:")
-            return
         job_view(JOB, draw_live=_draw_live, draw_result=functools.partial(_draw_result, chosen, shared))
 
 
@@ -90,7 +91,7 @@ def _curve(
 @st.fragment
 def _draw_result(chosen: ChosenSet, shared: dict[int, int], run: EvaluationRun, job: JobView) -> None:
     pictures = chosen.annotated.annotations.pictures
-    if len(pictures) != len(run.found):
+    if run.fingerprint != chosen.fingerprint:
         st.info("The last evaluation was of other pictures. Start it for these.", icon=":material/info:")
         return
     truth = [as_truth(p.boxes_xyxy, p.class_ids, shared, len(run.class_names)) for p in pictures]
