@@ -11,6 +11,8 @@ import colorsys
 import math
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -32,9 +34,26 @@ BOLD = 600
 # A small picture is enlarged before it is drawn on, so that its labels can be read; a large one fits a screen.
 MIN_CANVAS_PX, MAX_CANVAS_PX = 900, 1280
 
-# Loading the letters takes some milliseconds, and OpenCV keeps what it drew in them: one thread at a time.
-_letters = threading.Lock()
-_face: list[Any] = []
+# OpenCV loads its letters anew in every thread (25 ms), and a page's run is a thread of its own: one thread writes all.
+_writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="letters")
+_own = threading.local()
+
+
+@lru_cache(maxsize=512)
+def _written(text: str, size_px: int) -> Image:
+    """A label's text as a mask (H, W) in 0..255 that fits it with a margin; shared, not to be changed."""
+    return _writer.submit(_write, text, size_px).result()
+
+
+def _write(text: str, size_px: int) -> Image:
+    face = cv2.FontFace("sans") if not hasattr(_own, "face") else _own.face
+    _own.face = face
+    margin = max(2, size_px // 5)
+    limit = 2 * size_px * (len(text) + 2), 4 * size_px
+    _, _, width, _ = cv2.getTextSize(limit, text, (0, 0), face, size_px, BOLD)
+    mask = np.zeros((size_px + 2 * margin, width + 2 * margin), np.uint8)
+    cv2.putText(mask, text, (margin, margin + round(0.82 * size_px)), (255,), face, size_px, BOLD)
+    return mask
 
 
 def screen_canvas(image: Image) -> tuple[Image, float]:
@@ -97,20 +116,15 @@ def draw_labels(canvas: Image, boxes_xyxy: NDArray[Any], texts: Sequence[str], c
     """Write a text at each box, the first ones first: a text goes where it covers none before it, if there is room."""
     height, width = canvas.shape[:2]
     size = letters_px(canvas)
-    pad = max(2, size // 5)
     taken: list[tuple[int, int, int, int]] = []
-    with _letters:
-        if not _face:
-            _face.append(cv2.FontFace("sans"))
-        face = _face[0]
-        for box, text, colour in list(zip(boxes_xyxy, texts, colours, strict=True))[:MAX_LABELS]:
-            _, _, text_width, _ = cv2.getTextSize((width, height), text, (0, 0), face, size, BOLD)
-            wide, high = text_width + 2 * pad, size + 2 * pad
-            left, top = _free_place(box, wide, high, width, height, taken)
-            taken.append((left, top, left + wide, top + high))
-            cv2.rectangle(canvas, (left, top), (left + wide, top + high), colour, cv2.FILLED)
-            base = top + pad + round(0.82 * size)
-            cv2.putText(canvas, text, (left + pad, base), ink_on(colour), face, size, BOLD)
+    for box, text, colour in list(zip(boxes_xyxy, texts, colours, strict=True))[:MAX_LABELS]:
+        mask = _written(text, size)
+        high, wide = mask.shape
+        left, top = _free_place(box, wide, high, width, height, taken)
+        taken.append((left, top, left + wide, top + high))
+        part = canvas[top : top + high, left : left + wide]
+        cover = mask[: part.shape[0], : part.shape[1], None] / np.float32(255)  # (h, w, 1) in 0..1
+        part[:] = (1 - cover) * np.array(colour) + cover * np.array(ink_on(colour))
 
 
 def _free_place(

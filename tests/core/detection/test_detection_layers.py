@@ -177,7 +177,8 @@ def test_a_drawn_box_has_its_class_s_colour_at_every_size(side):
     assert (picture == 127).all()
     # The label covers ground above the box, in the class's colour, with letters on it.
     label = (drawn == class_colour(1)).all(axis=2)
-    assert label.sum() > 4 * (0.5 * side + 0.4 * side)
+    outline = 2 * (0.5 * side + 0.4 * side) * max(1, round(side / 320))
+    assert label.sum() > 1.3 * outline
 
 
 def test_labels_do_not_cover_each_other():
