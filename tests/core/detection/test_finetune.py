@@ -41,9 +41,14 @@ def test_everything_but_the_classifier_is_the_embedded_network():
 def test_a_network_survives_its_file():
     network = network_with_new_classes(3)
     picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
-    again = network_of(keras_file(network))
+    data = keras_file(network)
+    again = network_of(data)
     expected, answered = (ops.convert_to_numpy(one(picture, training=False)) for one in (network, again))
     assert expected.shape == (1, 84, 7) and np.allclose(answered, expected, atol=1e-5)
+    # A square picture of the network's own size is read as it is: the same numbers come out of the task.
+    answer = view_tasks.detect_tuned(picture[0].astype(np.uint8), data, ("a", "b", "c"), 64)
+    raw = ops.convert_to_numpy(network(picture.astype(np.uint8).astype(np.float32), training=False))[0]
+    assert np.allclose(answer.scores, 1 / (1 + np.exp(-raw[:, 4:])), atol=1e-4) and answer.image_size == (64, 64)
 
 
 def test_batches_hold_the_boxes_of_what_they_show():
