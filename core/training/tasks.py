@@ -84,13 +84,25 @@ def training_script(model: keras.Model, settings: TrainingSettings) -> str:
             'x_train, x_test = data["x_train"], data["x_test"]',
             "if x_train.ndim == 3:",
             "    x_train, x_test = x_train[..., None], x_test[..., None]",
-            "model.compile(",
+            *_trained(settings),
+            "trained.compile(",
             f"    optimizer={optimizer},",
             "    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),",
             '    metrics=["accuracy"],',
             ")",
-            'model.fit(x_train, data["y_train"], batch_size=BATCH, epochs=EPOCHS)',
-            'print(model.evaluate(x_test, data["y_test"]))',
+            'trained.fit(x_train, data["y_train"], batch_size=BATCH, epochs=EPOCHS)',
+            'print(trained.evaluate(x_test, data["y_test"]))',
             "",
         ]
     )
+
+
+def _trained(settings: TrainingSettings) -> list[str]:
+    """Lines that name what is trained: the network, behind a layer that moves the pictures where the run did."""
+    if not settings.shift_px:
+        return ["trained = model"]
+    return [
+        f"shift = {settings.shift_px} / x_train.shape[1], {settings.shift_px} / x_train.shape[2]",
+        'move = layers.RandomTranslation(*shift, fill_mode="nearest", interpolation="nearest")',
+        "trained = keras.Sequential([keras.Input(x_train.shape[1:]), move, model])",
+    ]

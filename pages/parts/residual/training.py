@@ -64,7 +64,7 @@ def _controls() -> GradientFlowSettings:
         steps = st.select_slider(
             "Steps",
             [50, 100, 200, 300, 600, 1200, 2400],
-            300,
+            600,
             key="flow_steps",
             bind="query-params",
             help="Batches that both networks learn from.",
@@ -80,7 +80,7 @@ def _controls() -> GradientFlowSettings:
         rate = st.select_slider(
             "Learning rate",
             [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1],
-            0.02,
+            0.01,
             key="flow_rate",
             bind="query-params",
             help="Too small is slow; too large, and the loss grows.",

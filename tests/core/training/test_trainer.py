@@ -190,6 +190,10 @@ def test_the_script_builds_the_same_network_and_trains_it(tmp_path: Path, monkey
             names["model"].optimizer, keras.optimizers.Adam if optimizer == "adam" else keras.optimizers.SGD
         )
         assert getattr(names["model"].optimizer, "momentum", 0.0) == (0.9 if optimizer == "momentum" else 0.0)
+    names = {}
+    exec(training_script(model, dataclasses.replace(FEW, epochs=1, shift_px=2)), names)  # noqa: S102
+    assert isinstance(names["trained"].layers[0], keras.layers.RandomTranslation)
+    assert names["trained"].count_params() == model.count_params()
     constant = training_script(model, dataclasses.replace(FEW, schedule="constant"))
     assert "CosineDecay" not in constant and f"Adam({FEW.learning_rate})" in constant
 
