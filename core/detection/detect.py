@@ -15,12 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from core.detection.boxes import xyxy_to_xywh
 from core.detection.drawing import draw_detections
 from core.detection.embedded import WeightsError
 from core.detection.predictions import PictureError, select
+from core.detection.report_rows import coco_rows
 from core.detection.tasks import EMBEDDED, run_network
 from core.detection.yolox import ModelError
 from core.runtime.images import ImageError, decode_image, encode_jpeg
@@ -56,16 +54,7 @@ def detect_file(
         target = (draw / name).with_suffix(".jpg")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(encode_jpeg(draw_detections(pixels, found, answer.class_names)))
-    boxes = np.round(xyxy_to_xywh(found.boxes_xyxy).astype(np.float64), 2)
-    return [
-        {
-            "file_name": name,
-            "category": answer.class_names[int(class_id)],
-            "bbox": box.tolist(),
-            "score": round(float(score), 4),
-        }
-        for box, class_id, score in zip(boxes, found.class_ids, found.scores, strict=True)
-    ]
+    return coco_rows(name, found, answer.class_names)
 
 
 def main(arguments: list[str] | None = None) -> int:

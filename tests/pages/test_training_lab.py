@@ -28,7 +28,7 @@ def test_it_opens_with_the_pictures_and_the_cost(open_page):
 
 def test_settings_of_a_link(open_page):
     app = open_page(PAGE, lab_data="Drawn shapes (3,000)", lab_network="Small VGG", lab_epochs="3", lab_rate="0.01")
-    assert "**480** that are shown" in texts(app) or "**600** that are shown" in texts(app)
+    assert "**2,202** pictures to learn from" in texts(app) and "**600** that are shown" in texts(app)
     assert app.selectbox(key="lab_network").value == "small_vgg" and app.slider(key="lab_epochs").value == 3
     assert any("0.01" in latex.value for latex in app.latex)
 
