@@ -18,7 +18,6 @@ from pages.parts.job_view import duration, metric_series
 from pages.parts.pixels import picture
 
 RUNS = "_lab_runs"
-STRIP_COLUMNS = 12
 TILE_PX = 64
 
 
@@ -106,7 +105,7 @@ def _mistakes(trained: TrainedClassifier) -> None:
         f"{names[true]} → {names[given]}, {100 * sure:.0f} %"
         for true, given, sure in zip(wrong.labels, wrong.predicted, wrong.probabilities, strict=True)
     ]
-    picture_strip(wrong.images, words, key="lab_wrong", columns=8)
+    picture_strip(wrong.images, words, key="lab_wrong")
 
 
 def _confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
@@ -222,14 +221,14 @@ def _files(trained: TrainedClassifier) -> None:
     st.code(trained.script, language="python", height=360)
 
 
-def picture_strip(images: np.ndarray, words: Sequence[str], *, key: str, columns: int = STRIP_COLUMNS) -> None:
-    """Small pictures (n, H, W, C) in rows, each with a few words under it."""
-    for start in range(0, len(images), columns):
-        places = st.columns(columns, gap="small")
-        row = zip(places, images[start : start + columns], words[start : start + columns], strict=False)
-        for place, pixels, text in row:
+def picture_strip(images: np.ndarray, words: Sequence[str], *, key: str) -> None:
+    """Small pictures (n, H, W, C) beside one another, each with a few words under it; rows break where they must."""
+    with st.container(horizontal=True, gap="small", key=key):
+        for pixels, text in zip(images, words, strict=True):
             shown = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
             factor = max(1, TILE_PX // shown.shape[0])
             large = np.repeat(np.repeat(shown, factor, axis=0), factor, axis=1)
-            place.image(display_jpeg(large), width="stretch")
-            place.caption(text)
+            # Columns would be stacked on a phone, each picture as wide as the screen.
+            with st.container(width=TILE_PX + 16, gap="xsmall"):
+                st.image(display_jpeg(large), width=TILE_PX)
+                st.caption(text)
