@@ -73,6 +73,7 @@ class Settings:
     minutes: float | None
     epochs: int
     use_teacher: bool
+    precision: str = "float32"
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -153,8 +154,8 @@ class DetectorTraining(keras.Model):  # type: ignore[misc]
         self.box_loss = keras.metrics.Mean(name="box_loss")
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """Raw predictions."""
-        return self.network(x, training=training)
+        """Raw predictions, in float32 for the loss whatever the network computes in."""
+        return ops.cast(self.network(x, training=training), "float32")
 
     def compute_loss(
         self,
@@ -330,6 +331,12 @@ def main() -> None:
     parser.add_argument("--average-decay", type=float, default=0.9985)
     parser.add_argument("--validate-every", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "mixed_bfloat16"),
+        default="float32",
+        help="what the steps are computed in; mixed is about 1.3 times faster on processors with bfloat16 units",
+    )
     parser.add_argument("--without-teacher", action="store_true")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -347,9 +354,12 @@ def main() -> None:
         args.minutes,
         args.epochs,
         not args.without_teacher,
+        args.precision,
     )
     archive = load_archive(args.data)
+    keras.config.set_dtype_policy(settings.precision)
     network = build_detector(len(archive.class_names))
+    keras.config.set_dtype_policy("float32")  # what is validated and saved is what people run
     average = build_detector(len(archive.class_names))
     if args.resume:
         network.load_weights(args.resume)
