@@ -39,6 +39,7 @@ FOUNDATIONS = "1 Foundations"
 CASE_STUDIES = "2 Case studies"
 PRACTICE = "3 Practice"
 OBJECT_DETECTION = "4 Object detection"
+APPLICATIONS = "5 Faces and style"
 
 ROUTES: tuple[Route, ...] = (
     HOME,
@@ -123,6 +124,38 @@ ROUTES: tuple[Route, ...] = (
         paper_url="https://arxiv.org/abs/1412.6980",
     ),
     Route(
+        stem="practical_advice",
+        title="Practical advice",
+        chapter=PRACTICE,
+        icon=":material/tips_and_updates:",
+        topic="What helps when pictures are few: features learned elsewhere, more varied pictures, several "
+        "networks together. "
+        "Measure each against training from scratch, with error bars over seeds.",
+        paper="Yosinski et al. 2014, How transferable are features in deep neural networks?",
+        paper_url="https://arxiv.org/abs/1411.1792",
+    ),
+    Route(
+        stem="localization",
+        title="Localization and landmarks",
+        chapter=OBJECT_DETECTION,
+        icon=":material/crop_free:",
+        topic="A network can answer not only what is there but where: a box, or points, as a few more numbers. "
+        "Draw a box, read its target vector, and watch a small network learn to localize.",
+        paper="Sermanet et al. 2014, OverFeat: integrated recognition, localization and detection",
+        paper_url="https://arxiv.org/abs/1312.6229",
+    ),
+    Route(
+        stem="sliding_windows",
+        title="Sliding windows",
+        chapter=OBJECT_DETECTION,
+        icon=":material/select_all:",
+        topic="A classifier looks through a window that slides over the image; run as a convolution it answers for "
+        "all windows at once. "
+        "See both give the same scores, and measure what each costs.",
+        paper="Sermanet et al. 2014, OverFeat: integrated recognition, localization and detection",
+        paper_url="https://arxiv.org/abs/1312.6229",
+    ),
+    Route(
         stem="yolo_detection",
         title="YOLO detection",
         chapter=OBJECT_DETECTION,
@@ -131,6 +164,69 @@ ROUTES: tuple[Route, ...] = (
         "once. Move confidence and IoU, and follow non-max suppression from many boxes to one an object.",
         paper="Redmon et al. 2016, You only look once: unified, real-time object detection",
         paper_url="https://arxiv.org/abs/1506.02640",
+    ),
+    Route(
+        stem="region_proposals",
+        title="Region proposals",
+        chapter=OBJECT_DETECTION,
+        icon=":material/bubble_chart:",
+        topic="R-CNN classifies a few promising regions in place of every window; Fast and Faster R-CNN share the "
+        "work between them. "
+        "Run all three and YOLO on one photograph, with the time of every stage.",
+        paper="Ren et al. 2015, Faster R-CNN: towards real-time object detection with region proposal networks",
+        paper_url="https://arxiv.org/abs/1506.01497",
+    ),
+    Route(
+        stem="face_verification",
+        title="Face verification",
+        chapter=APPLICATIONS,
+        icon=":material/how_to_reg:",
+        topic="Are these two photographs of the same person? A network turns each face into an encoding, and the "
+        "distance decides. "
+        "Move the threshold, and see how often it errs.",
+        paper="Taigman et al. 2014, DeepFace: closing the gap to human-level performance",
+        paper_url="https://doi.org/10.1109/CVPR.2014.220",
+    ),
+    Route(
+        stem="face_recognition",
+        title="Face recognition",
+        chapter=APPLICATIONS,
+        icon=":material/groups:",
+        topic="Who is this, of the persons that one photograph each was enrolled of, or nobody of them? "
+        "Nothing leaves this machine, and delete means gone.",
+        paper="Schroff et al. 2015, FaceNet: a unified embedding for face recognition and clustering",
+        paper_url="https://arxiv.org/abs/1503.03832",
+    ),
+    Route(
+        stem="face_similarity",
+        title="Learning similarity",
+        chapter=APPLICATIONS,
+        icon=":material/join_inner:",
+        topic="A Siamese network learns encodings in which the same is near and the different far, from triplets "
+        "or from pairs. "
+        "Watch the map of the encodings move while it trains, and read error rates against the threshold.",
+        paper="Schroff et al. 2015, FaceNet: a unified embedding for face recognition and clustering",
+        paper_url="https://arxiv.org/abs/1503.03832",
+    ),
+    Route(
+        stem="style_transfer",
+        title="Style transfer",
+        chapter=APPLICATIONS,
+        icon=":material/palette:",
+        topic="The content of one image in the style of another: gradient descent on the pixels, with a cost for each. "
+        "Watch the picture form, weigh the parts of the cost, or let a feed-forward network answer at once.",
+        paper="Gatys et al. 2015, A neural algorithm of artistic style",
+        paper_url="https://arxiv.org/abs/1508.06576",
+    ),
+    Route(
+        stem="learned_features",
+        title="What a network learns",
+        chapter=APPLICATIONS,
+        icon=":material/visibility:",
+        topic="What makes a unit of a network answer most: patches of photographs, or an image made for it. "
+        "Go from edges in the first layer to parts of objects in the deep ones, on your own pictures.",
+        paper="Zeiler & Fergus 2013, Visualizing and understanding convolutional networks",
+        paper_url="https://arxiv.org/abs/1311.2901",
     ),
 )
 
