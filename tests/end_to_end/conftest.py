@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -32,6 +32,10 @@ def find_chromium() -> str | None:
     """The path of a Chromium, from the environment or the search path."""
     named = os.environ.get("CNN_WORKBENCH_CHROMIUM")
     return named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+# Where two cores serve, compute and draw at once, what takes half a second on a quiet machine takes ten.
+expect.set_options(timeout=60_000)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def start_server(
             start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
+    for _ in range(480):
         if process.poll() is not None:
             raise RuntimeError(f"The server ended at once:\n{log.read_text()}")
         try:
@@ -89,7 +93,7 @@ def start_server(
                     return Server(address, process, log)
         except OSError:
             time.sleep(0.25)
-    raise RuntimeError(f"The server did not answer within a minute:\n{log.read_text()}")
+    raise RuntimeError(f"The server did not answer within two minutes:\n{log.read_text()}")
 
 
 def stop_server(server: Server) -> None:
@@ -123,7 +127,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(viewport={"width": 1366, "height": 768})
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)
     yield opened
     opened.close()
 
@@ -133,7 +137,7 @@ def tab(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-def wait_until_idle(page: Page, timeout_ms: int = 30_000) -> None:
+def wait_until_idle(page: Page, timeout_ms: int = 90_000) -> None:
     """Wait until the app has run to its end and the page shows no running state."""
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_ms)
     page.wait_for_function("() => document.querySelectorAll('[data-stale=\"true\"]').length === 0", timeout=timeout_ms)

@@ -41,7 +41,7 @@ def test_a_first_visit_by_deep_link_shows_the_right_page(fresh_server: Server, t
     seen: list[str] = []
     tab.on("dialog", lambda dialog: seen.append(dialog.message))
     tab.goto(f"{fresh_server.address}/pooling")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     heading = tab.get_by_role("heading", name="Pooling", exact=True)
     while not heading.is_visible():
         seen += tab.get_by_role("dialog").all_inner_texts() + problems_on(tab)

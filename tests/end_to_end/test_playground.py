@@ -174,7 +174,7 @@ def test_learning_can_be_stopped(tab: Page, server: Server) -> None:
     stop = tab.locator(".st-key-learning_stop button")
     expect(tab.get_by_text("Learned so far")).to_be_visible(timeout=120_000)
     stop.click()
-    expect(tab.get_by_text("Stopped after")).to_be_visible(timeout=20_000)
+    expect(tab.get_by_text("Stopped after")).to_be_visible(timeout=60_000)
 
 
 def test_the_server_never_loads_tensorflow(tab: Page, server: Server) -> None:

@@ -23,7 +23,7 @@ def the_same_elsewhere(tab: Page, browser: Browser, locator: str) -> None:
         copy.goto(tab.url)
         wait_until_idle(copy)
         expect(copy.locator(locator).first).to_have_text(
-            tab.locator(locator).first.text_content() or "", timeout=20_000
+            tab.locator(locator).first.text_content() or "", timeout=60_000
         )
         assert problems_on(copy) == []
     finally:
@@ -50,7 +50,7 @@ def test_a_changed_padding_is_in_the_address(server: Server, tab: Page, browser:
 def test_a_click_on_a_dot_frames_its_window(server: Server, tab: Page, browser: Browser):
     opened(tab, server, "convolution_playground?view=Padding+and+stride")
     dots = tab.locator(".js-plotly-plot").first.locator(".scatterlayer .points path")
-    expect(dots.nth(10)).to_be_visible(timeout=30_000)
+    expect(dots.nth(10)).to_be_visible(timeout=60_000)
     box = (
         tab.locator(".js-plotly-plot")
         .first.locator(".scatterlayer .trace")
@@ -62,7 +62,7 @@ def test_a_click_on_a_dot_frames_its_window(server: Server, tab: Page, browser: 
     assert box is not None
     # The tenth of 6 x 6 windows is that of row 1, column 3.
     tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(tab.get_by_label("Window row", exact=True)).to_have_value("1", timeout=20_000)
+    expect(tab.get_by_label("Window row", exact=True)).to_have_value("1", timeout=60_000)
     expect(tab.get_by_label("Window column", exact=True)).to_have_value("3")
     wait_until_idle(tab)
     assert "wrow=1" in tab.url and "wcol=3" in tab.url
@@ -74,7 +74,7 @@ def test_a_number_typed_into_a_slice_changes_the_map(server: Server, tab: Page, 
     cell = tab.get_by_label("Green slice of the filter, 3 by 3, row 1, column 1")
     cell.fill("5")
     cell.press("Tab")
-    expect(tab.get_by_text("Σ of the three")).not_to_have_text(before, timeout=20_000)
+    expect(tab.get_by_text("Σ of the three")).not_to_have_text(before, timeout=60_000)
     wait_until_idle(tab)
     assert "slice_g=Your+own" in tab.url and "wg=" in tab.url
     the_same_elsewhere(tab, browser, "p:has-text('Σ of the three')")
@@ -84,7 +84,7 @@ def test_a_click_on_a_map_reads_its_numbers(server: Server, tab: Page, browser: 
     opened(tab, server, "convolution_playground?view=Volumes")
     tab.get_by_role("application").filter(has=tab.locator("img[alt='Activation']")).click(position={"x": 30, "y": 20})
     sentence = tab.get_by_text("At row ")
-    expect(sentence).not_to_contain_text("At row 239", timeout=20_000)
+    expect(sentence).not_to_contain_text("At row 239", timeout=60_000)
     wait_until_idle(tab)
     the_same_elsewhere(tab, browser, "p:has-text('At row ')")
 
@@ -96,7 +96,7 @@ def test_a_click_on_a_row_of_the_matrix_shows_its_inputs(server: Server, tab: Pa
     assert size is not None
     # Row 11 of 16 is output row 2, column 3.
     tab.mouse.click(size["x"] + size["width"] / 2, size["y"] + 11.5 / 16 * size["height"])
-    expect(tab.get_by_label("Output row", exact=True)).to_have_value("2", timeout=20_000)
+    expect(tab.get_by_label("Output row", exact=True)).to_have_value("2", timeout=60_000)
     expect(tab.get_by_label("Column", exact=True)).to_have_value("3")
     marked = tab.locator("table[aria-label^='The image'] td.marked")
     places = {(int(cell.get_attribute("data-row")), int(cell.get_attribute("data-column"))) for cell in marked.all()}
@@ -110,7 +110,7 @@ def test_a_shift_is_in_the_address(server: Server, tab: Page, browser: Browser):
     opened(tab, server, "why_convolutions?part=Under+a+shift&image=Cameraman+%28grey%29&dx=3")
     expect(tab.get_by_text("Its map moves along: 0 % changed")).to_be_visible()
     set_number(tab, "Stride s", 2)
-    expect(tab.get_by_text("Its map changes")).to_be_visible(timeout=20_000)
+    expect(tab.get_by_text("Its map changes")).to_be_visible(timeout=60_000)
     the_same_elsewhere(tab, browser, "p:has-text('Its map')")
     the_same_elsewhere(tab, browser, "p:has-text('Its output does not')")
 
@@ -124,7 +124,7 @@ def test_controls_and_result_are_in_sight_together(server: Server, tab: Page):
         ("why_convolutions?part=Under+a+shift", "img[alt^='Fully connected layer on the shifted']"),
     ):
         opened(tab, server, path)
-        tab.locator(result).first.wait_for(timeout=30_000)
+        tab.locator(result).first.wait_for(timeout=60_000)
         tab.wait_for_timeout(500)
         box = tab.locator(result).first.bounding_box()
         assert box is not None and np.ceil(box["y"] + box["height"]) <= 768, (path, box)

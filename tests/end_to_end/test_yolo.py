@@ -34,7 +34,7 @@ def test_boxes_on_the_cat_by_deep_link_and_a_slider_without_the_network(server: 
     opened(tab, server, "image=Chelsea+the+cat&yolo_confidence=0.2")
     expect(tab.locator("img[alt='chelsea with 1 object found by the network']")).to_be_visible()
     tab.get_by_text("The same as a formula").click()
-    expect(tab.get_by_role("combobox", name="Object")).to_have_value(re.compile(r"^cat \d+ %$"), timeout=30_000)
+    expect(tab.get_by_role("combobox", name="Object")).to_have_value(re.compile(r"^cat \d+ %$"), timeout=60_000)
     tab.get_by_text("The same as a formula").click()
     wait_until_idle(tab)
     answered = tab.get_by_text("Answered by").inner_text()
@@ -43,7 +43,7 @@ def test_boxes_on_the_cat_by_deep_link_and_a_slider_without_the_network(server: 
     slider = tab.get_by_role("slider", name="Confidence")
     for _ in range(15):
         slider.press("ArrowLeft")
-    expect(tab.get_by_text("reach a confidence of 0.05")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_text("reach a confidence of 0.05")).to_be_visible(timeout=60_000)
     wait_until_idle(tab)
     assert boxes_over_confidence(tab) > before
     assert picture_address(tab) != picture
@@ -55,15 +55,15 @@ def test_boxes_on_the_cat_by_deep_link_and_a_slider_without_the_network(server: 
 
 def test_a_step_of_suppression_is_in_the_address(server: Server, tab: Page, browser: Browser) -> None:
     opened(tab, server, "image=Motorcycle&yolo_confidence=0.05&yolo_iou=0.9&yolo_shows=NMS+step+by+step")
-    expect(tab.get_by_text("Step 1 of")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_text("Step 1 of")).to_be_visible(timeout=60_000)
     tab.get_by_test_id("stNumberInputStepUp").click()
-    expect(tab.get_by_text("Step 2 of")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_text("Step 2 of")).to_be_visible(timeout=60_000)
     wait_until_idle(tab)
     assert "yolo_step=2" in tab.url
     with browser.new_context(viewport={"width": 1366, "height": 768}) as elsewhere:
         copy = elsewhere.new_page()
         copy.goto(tab.url)
-        expect(copy.get_by_text("Step 2 of")).to_be_visible(timeout=30_000)
+        expect(copy.get_by_text("Step 2 of")).to_be_visible(timeout=60_000)
         wait_until_idle(copy)
         assert (
             copy.locator("p:has-text('is picked')").inner_text() == tab.locator("p:has-text('is picked')").inner_text()

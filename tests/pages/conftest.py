@@ -27,7 +27,7 @@ def open_page(inline_engine: InlineEngine, monkeypatch: pytest.MonkeyPatch) -> I
     compute.engine.clear()
 
     def open_link(stem: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(PROJECT / "streamlit_app.py"), default_timeout=60)
+        app = AppTest.from_file(str(PROJECT / "streamlit_app.py"), default_timeout=120)
         for name, value in query.items():
             app.query_params[name] = value
         app.switch_page(f"pages/{stem}.py")

@@ -11,7 +11,7 @@ def texts(app):
 
 def train(app):
     app.button(key="lab_start").click().run(timeout=120)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while not (app.success or app.error) and time.monotonic() < deadline:
         time.sleep(0.5)
         app.run(timeout=120)

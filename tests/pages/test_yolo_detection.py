@@ -220,7 +220,7 @@ def test_a_fetch_that_fails_says_why(open_page, calls, monkeypatch):
     monkeypatch.setattr(weights, "fetch", fetch)
     app = open_page(PAGE, yolo_model="YOLOX-Nano, 80 classes")
     app.button(key="yolo_fetch_yolox_nano").click().run()
-    for _ in range(50):
+    for _ in range(300):
         if app.error:
             break
         time.sleep(0.1)

@@ -29,7 +29,7 @@ def formulas(app):
     return "\n".join(latex.value for latex in app.latex)
 
 
-def finish(app, key: str, limit_s: float = 120.0):
+def finish(app, key: str, limit_s: float = 400.0):
     """Wait for the job that was started under this key, then run the page once more."""
     until = time.monotonic() + limit_s
     while not compute.engine().job(app.session_state[f"_job_{key}"], owner="local").finished:

@@ -72,10 +72,11 @@ def count_to(steps: int, pause_s: float = 0.0, report: Report | None = None) -> 
 
 
 def report_fast(steps: int, report: Report) -> float:
-    begin_s = time.perf_counter()
+    """Give the processor time that reporting takes the task; the clock on the wall would count other programs'."""
+    begin_s = time.thread_time()
     for step in range(steps):
         report(step / steps, metrics={"step": step})
-    return time.perf_counter() - begin_s
+    return time.thread_time() - begin_s
 
 
 def report_then_fail(report: Report) -> None:

@@ -68,12 +68,12 @@ def cluster(
         start("scheduler", "--port", "0", "--scheduler-file", str(address_file), *address_options)
         for extra in worker_options:
             start("worker", "--scheduler-file", str(address_file), "--nthreads", "1", *address_options, *extra)
-        assert wait_until(address_file.exists, 30)
+        assert wait_until(address_file.exists, 120)
         yield _address_in(address_file)
     finally:
         for program in programs:
             kill_tree(program.pid)
-            program.wait(10)
+            program.wait(60)
 
 
 def kill_tree(pid: int) -> None:
@@ -93,5 +93,5 @@ def _address_in(address_file: Path) -> str:
             found.append(json.loads(address_file.read_text())["address"])
         return bool(found)
 
-    assert wait_until(read, 5)
+    assert wait_until(read, 60)
     return found[0]

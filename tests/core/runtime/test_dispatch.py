@@ -19,9 +19,24 @@ from core.runtime.workers import EngineKind, Kind, Listener, Run, fail
 from tests.core.runtime import engine_tasks as tasks
 from tests.core.runtime.engines import wait_until
 
+PATIENCE_S = 30.0  # for what is to come soon: a busy machine may take its time
+
+
+class Clock:
+    """The clock of `core.runtime.dispatch`, which a test can put forward."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
 
 class ScriptedWorkers:
-    """Each run goes the next way of a script: "answer", "hang", "lost before", "lost after" its beginning."""
+    """Each run goes the next way of a script: "answer", "hang", "lost before", "lost after" its beginning.
+
+    A step "sleep: hang" is kept for the task of that name, whichever call gets a worker first.
+    """
 
     kind: EngineKind = "cluster"
     address = "nowhere"
@@ -30,6 +45,7 @@ class ScriptedWorkers:
         self.script = script
         self.ended: list[str] = []
         self.abandoned: list[str] = []
+        self.may_cancel = threading.Event()
         self.listener: Listener
         self.names = iter("bcdefghi")
 
@@ -40,7 +56,17 @@ class ScriptedWorkers:
         self.listener.worker_added(name, name, frozenset(kinds or ("call", "job")))
 
     def run(self, worker_id: str, run: Run) -> None:
-        threading.Thread(target=self._run, args=(self.script.pop(0), worker_id, run), daemon=True).start()
+        way = self._next_way(run.request.name)
+        if way == "hang":
+            # Told before the call begins to wait: a thread that comes late would look like a task not begun.
+            self.listener.event({"id": run.request.id, "event": "started"})
+            return
+        threading.Thread(target=self._run, args=(way, worker_id, run), daemon=True).start()
+
+    def _next_way(self, task: str) -> str:
+        mine = next(step for step in self.script if ": " not in step or step.startswith(f"{task}: "))
+        self.script.remove(mine)
+        return mine.removeprefix(f"{task}: ")
 
     def _run(self, way: str, worker_id: str, run: Run) -> None:
         def send(event: Mapping[str, object]) -> None:
@@ -56,7 +82,8 @@ class ScriptedWorkers:
             self.listener.worker_lost(worker_id)
             self.come(next(self.names))
 
-    def cancel(self, worker_id: str, job_id: str) -> None: ...
+    def cancel(self, worker_id: str, job_id: str) -> None:
+        self.may_cancel.wait(PATIENCE_S)
 
     def abandon(self, run: Run) -> None:
         self.abandoned.append(run.request.name)
@@ -123,32 +150,57 @@ def test_call_that_had_begun_is_not_run_again(engine: Engine) -> None:
 def test_job_whose_worker_is_lost_before_it_began_goes_to_the_next(engine: Engine) -> None:
     workers_of(engine).come("a")
     job_id = engine.submit(tasks.add, 1, 2, owner="ada", title="Adding")
-    assert engine.wait(job_id, 5).state == "done" and engine.result(job_id) == 3
+    assert engine.wait(job_id, PATIENCE_S).state == "done" and engine.result(job_id) == 3
 
 
 @pytest.mark.parametrize("engine", [["lost after", "answer"]], indirect=True)
 def test_job_that_had_begun_is_not_run_again(engine: Engine) -> None:
     workers_of(engine).come("a")
     job_id = engine.submit(tasks.add, 1, 2, owner="ada", title="Adding")
-    failed = engine.wait(job_id, 5)
+    failed = engine.wait(job_id, PATIENCE_S)
     assert failed.state == "failed" and failed.error is not None and "ended unexpectedly" in failed.error
     with pytest.raises(WorkerLost):
         engine.result(job_id)
 
 
+@pytest.mark.parametrize("engine", [["hang"]], indirect=True)
+def test_cancelling_waits_neither_for_the_worker_nor_for_the_end_of_the_job(engine: Engine) -> None:
+    workers_of(engine).come("a")
+    job_id = engine.submit(tasks.sleep, 60.0, owner="ada", title="Sleeping")
+    engine.cancel(job_id)
+    running = engine.job(job_id)
+    assert running is not None and running.state == "running"
+    workers_of(engine).may_cancel.set()
+    assert engine.wait(job_id, PATIENCE_S).state == "cancelled"
+    assert workers_of(engine).ended == ["a"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(dispatch, "time", clock)
+    return clock
+
+
 @pytest.mark.parametrize("engine", [["answer"]], indirect=True)
-def test_time_without_any_worker_does_not_count_against_the_limit_of_a_call(engine: Engine) -> None:
-    threading.Timer(1.5, workers_of(engine).come, ["a"]).start()
-    assert engine.call(tasks.add, 1, 2, timeout_s=1.0) == 3
-
-
-@pytest.mark.parametrize("engine", [["hang", "answer"]], indirect=True)
-def test_waiting_call_has_its_whole_limit_once_there_is_a_worker(engine: Engine) -> None:
-    threading.Timer(3.0, workers_of(engine).come, ["a"]).start()
+def test_time_without_any_worker_does_not_count_against_the_limit_of_a_call(engine: Engine, clock: Clock) -> None:
     with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(engine.call, tasks.add, 1, 2, timeout_s=PATIENCE_S)
+        time.sleep(0.2)
+        clock.ahead_s = PATIENCE_S + 1
+        workers_of(engine).come("a")
+        assert call.result() == 3
+
+
+@pytest.mark.parametrize("engine", [["sleep: hang", "add: answer"]], indirect=True)
+def test_waiting_call_has_its_whole_limit_once_there_is_a_worker(engine: Engine, clock: Clock) -> None:
+    with ThreadPoolExecutor(2) as threads:
         first = threads.submit(engine.call, tasks.sleep, 60.0, timeout_s=0.2)
-        time.sleep(0.5)
-        assert engine.call(tasks.add, 1, 2, timeout_s=2.0) == 3  # after the first has been ended
+        second = threads.submit(engine.call, tasks.add, 1, 2, timeout_s=PATIENCE_S)
+        time.sleep(0.2)
+        clock.ahead_s = PATIENCE_S + 1  # no worker for longer than the second may take
+        workers_of(engine).come("a")
+        assert second.result() == 3  # before the first has begun, or after it has been ended
         with pytest.raises(CallTimedOut, match="sleep took longer than 0.2 s and was stopped."):
             first.result()
     assert workers_of(engine).ended == ["a"]
@@ -196,6 +248,6 @@ def test_warming_worker_has_time_to_load(engine: Engine, monkeypatch: pytest.Mon
         monkeypatch.setattr(dispatch, "DeviceReport", lambda **values: values)
         engine.event({"id": "a", "event": "warm", "devices": {"kind": "CPU"}})
         with pytest.raises(CallTimedOut):
-            call.result(2)
+            call.result(PATIENCE_S)
     assert engine.describe().devices == {"kind": "CPU"}
-    assert wait_until(lambda: engine.describe().ready, 2)
+    assert wait_until(lambda: engine.describe().ready, PATIENCE_S)

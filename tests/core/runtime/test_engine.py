@@ -41,7 +41,7 @@ def no_job_left(engine: Engine) -> Iterator[None]:
     for owner in ("ada", "bob", "eve"):
         for job in engine.jobs(owner):
             engine.forget(job.id)
-    assert wait_until(lambda: engine.describe().jobs_running + engine.describe().jobs_waiting == 0, 10)
+    assert wait_until(lambda: engine.describe().jobs_running + engine.describe().jobs_waiting == 0, 60)
 
 
 def view(engine: Engine, job_id: str) -> JobView:
@@ -50,7 +50,7 @@ def view(engine: Engine, job_id: str) -> JobView:
     return found
 
 
-def wait_for_state(engine: Engine, job_id: str, state: str, timeout_s: float = 30.0) -> JobView:
+def wait_for_state(engine: Engine, job_id: str, state: str, timeout_s: float = 60.0) -> JobView:
     assert wait_until(lambda: view(engine, job_id).state == state, timeout_s), view(engine, job_id)
     return view(engine, job_id)
 
@@ -105,11 +105,10 @@ def test_only_functions_that_a_worker_can_import_are_tasks(engine: Engine, task:
 
 def test_call_beyond_its_time_limit_is_stopped_and_the_next_one_works(engine: Engine) -> None:
     began_s = time.monotonic()
-    with pytest.raises(CallTimedOut, match="sleep took longer than 0.5 s and was stopped."):
-        engine.call(tasks.sleep, 20.0, timeout_s=0.5)
-    assert time.monotonic() - began_s < 10.0  # far less than the task would take
-    assert engine.call(tasks.add, 1, 1) == 2
-    assert time.monotonic() - began_s < 18.0
+    with pytest.raises(CallTimedOut, match="sleep took longer than 2 s and was stopped."):
+        engine.call(tasks.sleep, 300.0, timeout_s=2.0)
+    assert engine.call(tasks.add, 1, 1, timeout_s=60.0) == 2
+    assert time.monotonic() - began_s < 200.0  # the task was not waited for
 
 
 def test_ten_threads_call_at_once(engine: Engine) -> None:
@@ -119,10 +118,11 @@ def test_ten_threads_call_at_once(engine: Engine) -> None:
         np.testing.assert_array_equal(result, 255 - IMAGE[n : n + 20])
 
 
-def test_call_that_waits_too_long_for_its_turn_is_told_so(engine: Engine) -> None:
-    blocking = threading.Thread(target=engine.call, args=(tasks.sleep, 1.5))
+def test_call_that_waits_too_long_for_its_turn_is_told_so(engine: Engine, tmp_path: Path) -> None:
+    notes = tmp_path / "begun"
+    blocking = threading.Thread(target=engine.call, args=(tasks.note_and_sleep, str(notes), 3.0))
     blocking.start()
-    time.sleep(0.3)
+    assert wait_until(notes.exists, 60)
     with pytest.raises(CallTimedOut, match="All workers were busy for 0.2 s"):
         engine.call(tasks.add, 1, 1, timeout_s=0.2)
     blocking.join()
@@ -187,7 +187,7 @@ def test_reporting_in_a_tight_loop_costs_little_and_history_stays_bounded(engine
     steps = [int(point["step"]) for point in done.metrics]
     assert steps[0] == 0 and steps[-1] == 19_999 and steps == sorted(set(steps))
     assert 1000 <= len(steps) <= 5001
-    assert engine.result(job_id) / 20_000 < 200e-6  # seconds a report
+    assert engine.result(job_id) / 20_000 < 200e-6  # seconds of the task's own processor time a report
 
 
 def test_job_that_fails_says_why_and_keeps_what_it_reported(engine: Engine) -> None:
@@ -203,11 +203,11 @@ def test_job_that_fails_says_why_and_keeps_what_it_reported(engine: Engine) -> N
     ("task", "arguments"),
     [
         pytest.param(tasks.wait_for_cancellation, (), id="reports"),
-        pytest.param(tasks.sleep, (30.0,), id="sleeps"),
-        pytest.param(tasks.spin, (30.0,), id="never lets go"),
+        pytest.param(tasks.sleep, (300.0,), id="sleeps"),
+        pytest.param(tasks.spin, (300.0,), id="never lets go"),
     ],
 )
-def test_job_is_cancelled_within_a_second(
+def test_job_ends_when_it_is_cancelled(
     engine: Engine, task: Callable[..., object], arguments: tuple[float, ...]
 ) -> None:
     if task is tasks.spin and engine.describe().kind == "inline":
@@ -215,11 +215,8 @@ def test_job_is_cancelled_within_a_second(
     job_id = engine.submit(task, *arguments, owner="ada", title="Long")
     wait_for_state(engine, job_id, "running")
     time.sleep(0.1)
-    began_s = time.monotonic()
     engine.cancel(job_id)
-    assert time.monotonic() - began_s < 0.5  # a page does not wait for it
-    wait_for_state(engine, job_id, "cancelled", timeout_s=5.0)
-    assert time.monotonic() - began_s < 2.5
+    wait_for_state(engine, job_id, "cancelled")  # how soon is measured in tests/benchmarks/test_engine_latency.py
     assert view(engine, job_id).message == "Cancelled"
     with pytest.raises(EngineError, match="Long was cancelled."):
         engine.result(job_id)
@@ -274,12 +271,10 @@ def test_unfinished_job_has_no_result_yet(engine: Engine) -> None:
 
 
 def test_long_job_does_not_delay_calls(processes: Engine) -> None:
-    job_id = processes.submit(tasks.spin, 20.0, owner="ada", title="Long")
+    job_id = processes.submit(tasks.spin, 300.0, owner="ada", title="Long")
     wait_for_state(processes, job_id, "running")
-    began_s = time.monotonic()
     for _ in range(5):
-        assert processes.call(tasks.add, 1, 1) == 2
-    assert time.monotonic() - began_s < 15.0
+        assert processes.call(tasks.add, 1, 1, timeout_s=60.0) == 2
     assert view(processes, job_id).state == "running"
 
 
@@ -293,13 +288,16 @@ def test_jobs_have_lower_priority_than_calls(processes: Engine) -> None:
 # Workers that die
 
 
-def test_worker_killed_in_a_call_is_reported_and_the_next_call_works(processes: Engine) -> None:
-    victim = processes.call(tasks.process_id)
-    threading.Timer(0.4, os.kill, (victim, signal.SIGKILL)).start()
-    began_s = time.monotonic()
-    with pytest.raises(WorkerLost, match="The worker process that ran sleep ended unexpectedly: it was killed"):
-        processes.call(tasks.sleep, 20.0)
-    assert time.monotonic() - began_s < 15.0
+def test_worker_killed_in_a_call_is_reported_and_the_next_call_works(processes: Engine, tmp_path: Path) -> None:
+    notes = tmp_path / "pid"
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(processes.call, tasks.note_and_sleep, str(notes), 300.0, timeout_s=300.0)
+        assert wait_until(lambda: notes.exists() and notes.read_text().endswith("\n"), 60)
+        victim = int(notes.read_text())
+        time.sleep(0.3)
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(WorkerLost, match="process that ran note_and_sleep ended unexpectedly: it was killed"):
+            call.result(60)
     assert processes.call(tasks.process_id) != victim
 
 
@@ -311,11 +309,11 @@ def test_worker_killed_while_idle_is_not_noticed(processes: Engine) -> None:
 
 def test_worker_killed_in_a_job_is_reported_and_the_job_is_not_run_again(processes: Engine, tmp_path: Path) -> None:
     notes = tmp_path / "pids"
-    job_id = processes.submit(tasks.note_and_sleep, str(notes), 20.0, owner="ada", title="Victim")
+    job_id = processes.submit(tasks.note_and_sleep, str(notes), 300.0, owner="ada", title="Victim")
     wait_for_state(processes, job_id, "running")
-    assert wait_until(lambda: notes.exists() and bool(notes.read_text()), 5)
+    assert wait_until(lambda: notes.exists() and notes.read_text().endswith("\n"), 60)
     os.kill(int(notes.read_text()), signal.SIGKILL)
-    failed = wait_for_state(processes, job_id, "failed", 3.0)
+    failed = wait_for_state(processes, job_id, "failed")
     assert failed.error is not None and failed.error.startswith("The worker process that ran note_and_sleep ended")
     following = processes.submit(tasks.add, 2, 2, owner="ada", title="Next")
     assert processes.wait(following, 30).state == "done"

@@ -78,32 +78,30 @@ def test_cluster_is_joined_with_its_credentials(engine: Engine, folder: Path) ->
 
 def test_of_two_workers_for_both_kinds_one_is_kept_for_calls(engine: Engine) -> None:
     assert engine.call(tasks.add, 1, 1) == 2
-    assert wait_until(lambda: len(engine.describe().workers) == 2, 30)
+    assert wait_until(lambda: len(engine.describe().workers) == 2, 60)
     jobs = [engine.submit(tasks.wait_for_cancellation, owner="ada", title=f"Long {n}") for n in range(2)]
-    assert wait_until(lambda: engine.job(jobs[0]).state == "running", 10)  # type: ignore[union-attr]
-    began_s = time.monotonic()
-    assert engine.call(tasks.add, 1, 1) == 2
-    assert time.monotonic() - began_s < 15.0
+    assert wait_until(lambda: engine.job(jobs[0]).state == "running", 60)  # type: ignore[union-attr]
+    assert engine.call(tasks.add, 1, 1, timeout_s=60.0) == 2
     second = engine.job(jobs[1])
     assert second is not None and second.state == "queued"
     for job in jobs[::-1]:
         engine.cancel(job)
-        assert engine.wait(job, 5).state == "cancelled"
+        assert engine.wait(job, 60).state == "cancelled"
 
 
 def test_two_servers_share_a_cluster(engine: Engine, folder: Path, address: str, files: dict[str, str]) -> None:
     """A job of another server keeps a worker busy: ours waits behind it, and ends nothing but its own."""
     other = dask_engine(load_settings(environment(folder / "other", address, files)))
     theirs = other.submit(tasks.wait_for_cancellation, owner="eve", title="Theirs")
-    assert wait_until(lambda: other.job(theirs).state == "running", 30)  # type: ignore[union-attr]
+    assert wait_until(lambda: other.job(theirs).state == "running", 60)  # type: ignore[union-attr]
     mine = [engine.submit(tasks.add, n, n, owner="ada", title="Mine") for n in range(2)]
     time.sleep(0.5)
     for job in mine:
         engine.cancel(job)
-        assert engine.wait(job, 5).state in ("cancelled", "done")
+        assert engine.wait(job, 60).state in ("cancelled", "done")
     assert other.job(theirs).state == "running"  # type: ignore[union-attr]
     other.cancel(theirs)
-    assert other.wait(theirs, 5).state == "cancelled"
+    assert other.wait(theirs, 60).state == "cancelled"
     other.close()
     assert engine.call(tasks.add, 2, 2) == 4
 
@@ -126,22 +124,24 @@ def test_encrypted_cluster_is_not_joined_in_the_clear(folder: Path, address: str
     plain.close()
 
 
-def test_scheduler_that_goes_away_is_reported(engine: Engine, folder: Path) -> None:
+def test_scheduler_that_goes_away_is_reported(engine: Engine, folder: Path, tmp_path: Path) -> None:
     errors: list[BaseException] = []
+    notes = tmp_path / "begun"
 
     def call() -> None:
         try:
-            engine.call(tasks.sleep, 20.0)
+            engine.call(tasks.note_and_sleep, str(notes), 300.0, timeout_s=300.0)
         except EngineError as error:
             errors.append(error)
 
     calling = threading.Thread(target=call)
     calling.start()
+    assert wait_until(notes.exists, 60)
     time.sleep(0.5)
     programs = [p for p in psutil.Process(os.getpid()).children() if str(folder) in " ".join(p.cmdline())]
     scheduler = next(p for p in programs if "scheduler" in p.cmdline())
     kill_tree(scheduler.pid)
-    calling.join(10)
+    calling.join(120)
     assert len(errors) == 1 and isinstance(errors[0], WorkerLost)
     with pytest.raises(EngineError, match="cannot be reached"):
         engine.call(tasks.add, 1, 1)

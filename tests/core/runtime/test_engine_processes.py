@@ -27,19 +27,16 @@ from tests.core.runtime.engines import ROOT, wait_until
 # What a web server does with the engine; it then says what it sees and waits to be ended.
 SERVER = """
 import json, sys, time
-began = time.perf_counter()
 from core.runtime.engine import get_engine
-import_s = time.perf_counter() - began
 heavy = [m for m in ("dask", "distributed", "tensorflow", "keras", "streamlit") if m in sys.modules]
 from core.runtime.settings import settings
 from tests.core.runtime import engine_tasks as tasks
 import psutil
 WARM, END = json.loads(sys.argv[1])
-began = time.perf_counter()
 engine = get_engine()
 if WARM:
     engine.warm_up()
-create_s = time.perf_counter() - began
+ready_at_once = engine.describe().ready
 assert get_engine() is engine
 cold_sum = engine.call(tasks.add, 1, 1)
 while WARM and engine.describe().devices is None:
@@ -49,7 +46,7 @@ while engine.job(job).state != "running":
     time.sleep(0.02)
 devices = engine.describe().devices
 print(json.dumps({
-    "import_s": import_s, "create_s": create_s, "heavy": heavy, "sum": cold_sum,
+    "ready_at_once": ready_at_once, "heavy": heavy, "sum": cold_sum,
     "tensorflow_in_server": [m for m in ("tensorflow", "keras") if m in sys.modules],
     "tensorflow_in_worker": engine.call(tasks.has_tensorflow),
     "devices": None if devices is None else vars(devices),
@@ -92,16 +89,16 @@ def test_no_process_is_left_however_the_server_ends(tmp_path: Path, warm: bool, 
     server, seen = start_server(tmp_path, warm, end)
     try:
         assert seen["heavy"] == [] and seen["tensorflow_in_server"] == [] and seen["sum"] == 2
-        assert seen["create_s"] < 0.5  # nothing is waited for
+        assert not seen["ready_at_once"]  # no worker is waited for
         assert len(seen["pids"]) >= 3 and seen["written"] == ["engine"] and len(seen["folders"]) == 1
         if warm:
             assert seen["tensorflow_in_worker"] is True
             assert seen["devices"]["cpu_cores"] == cpu_cores() and seen["devices"]["kind"] in ("CPU", "GPU")
         if end != "exit":
             server.send_signal(getattr(signal, end))
-        server.wait(15)
-        assert wait_until(lambda: not alive(seen["pids"]), 15), alive(seen["pids"])
-        assert wait_until(lambda: not Path(seen["folders"][0]).exists(), 5)
+        server.wait(60)
+        assert wait_until(lambda: not alive(seen["pids"]), 60), alive(seen["pids"])
+        assert wait_until(lambda: not Path(seen["folders"][0]).exists(), 60)
     finally:
         server.kill()
         server.wait(5)
@@ -137,7 +134,7 @@ def children() -> list[psutil.Process]:
 
 def test_two_call_workers_compute_at_the_same_time(engine: Engine) -> None:
     assert engine.call(tasks.add, 1, 1) == 2
-    assert wait_until(lambda: len(engine.describe().workers) == 2, 30)
+    assert wait_until(lambda: len(engine.describe().workers) == 2, 60)
     pids: list[int] = []
     threads = [threading.Thread(target=lambda: pids.append(engine.call(tasks.sleep_and_tell, 1.0))) for _ in range(2)]
     for thread in threads:
@@ -149,52 +146,54 @@ def test_two_call_workers_compute_at_the_same_time(engine: Engine) -> None:
 
 def test_worker_beyond_its_memory_limit_is_ended_with_a_clear_message(engine: Engine) -> None:
     with pytest.raises(WorkerLost, match="needed more memory than its limit of 0.7 GB"):
-        engine.call(tasks.allocate_and_sleep, 1000, 20.0)
+        engine.call(tasks.allocate_and_sleep, 1000, 300.0, timeout_s=300.0)
     assert engine.call(tasks.add, 1, 1) == 2
 
 
 def test_idle_worker_that_holds_much_memory_is_replaced(engine: Engine) -> None:
     fat = engine.call(tasks.allocate, 300)
-    assert wait_until(lambda: not alive([fat]), 30)
+    assert wait_until(lambda: not alive([fat]), 60)
     assert engine.call(tasks.add, 1, 1) == 2
-    assert wait_until(lambda: len(engine.describe().workers) == 2, 30)
+    assert wait_until(lambda: len(engine.describe().workers) == 2, 60)
 
 
 def test_idle_job_worker_ends_and_comes_back_when_needed(engine: Engine) -> None:
     def job() -> int:
         job_id = engine.submit(tasks.process_id, owner="ada", title="Who")
-        assert engine.wait(job_id, 60).state == "done"
+        assert engine.wait(job_id, 120).state == "done"
         return int(engine.result(job_id))
 
     first = job()
-    assert wait_until(lambda: not alive([first]), 30)
+    assert wait_until(lambda: not alive([first]), 60)
     assert job() != first
 
 
 def test_engine_starts_its_host_again_when_that_was_killed(engine: Engine) -> None:
-    job_id = engine.submit(tasks.sleep, 60.0, owner="ada", title="Long")
-    assert wait_until(lambda: engine.job(job_id).state == "running", 30)  # type: ignore[union-attr]
+    job_id = engine.submit(tasks.sleep, 300.0, owner="ada", title="Long")
+    assert wait_until(lambda: engine.job(job_id).state == "running", 60)  # type: ignore[union-attr]
     before = children()
     host = min(before, key=lambda process: process.create_time())
     host.kill()
-    assert engine.wait(job_id, 10).state == "failed"
+    assert engine.wait(job_id, 60).state == "failed"
     assert engine.call(tasks.add, 1, 1) == 2
-    assert wait_until(lambda: not alive([process.pid for process in before]), 15)
+    assert wait_until(lambda: not alive([process.pid for process in before]), 60)
 
 
 def test_nothing_is_left_of_a_closed_engine(engine: Engine, home: Path) -> None:
     assert engine.call(tasks.add, 1, 1) == 2
     pids = [process.pid for process in children()]
     began_s = time.monotonic()
-    calling = threading.Thread(target=lambda: pytest.raises(EngineError, engine.call, tasks.sleep, 20.0))
+    calling = threading.Thread(
+        target=lambda: pytest.raises(EngineError, engine.call, tasks.sleep, 300.0, timeout_s=300.0)
+    )
     calling.start()
     time.sleep(0.2)
     engine.close()
     engine.close()
-    assert time.monotonic() - began_s < 8
-    calling.join(5)
+    assert time.monotonic() - began_s < 120  # the call was not waited for
+    calling.join(60)
     assert not calling.is_alive()
-    assert wait_until(lambda: not alive(pids), 10)
+    assert wait_until(lambda: not alive(pids), 60)
     assert list((home / "engine").iterdir()) == []
     with pytest.raises(EngineError, match="The compute engine has been closed."):
         engine.call(tasks.add, 1, 1)
@@ -206,5 +205,5 @@ def test_folder_of_a_server_that_is_gone_is_removed(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "left").write_text("over")
     engine = dask_engine(Settings(home=tmp_path))
-    assert wait_until(lambda: not gone.exists(), 20) and other.exists()
+    assert wait_until(lambda: not gone.exists(), 60) and other.exists()
     engine.close()

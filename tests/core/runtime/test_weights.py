@@ -204,7 +204,7 @@ def test_exception_server_refuses(registry, server, status, words):
 def test_exception_server_is_silent(registry, server, arrived):
     server.behaviour.silent, server.behaviour.break_after = True, [arrived, 0]
     with pytest.raises(WeightsError, match="silent for too long.*try again"):
-        registry.fetch("net", timeout_s=0.15)
+        registry.fetch("net", timeout_s=1.0)
     assert (registry.folder / "net.onnx.part").stat().st_size == arrived
 
 
@@ -242,7 +242,7 @@ def test_exception_not_a_web_address(address, tmp_path):
 def test_cancelling_keeps_what_has_arrived(registry, server):
     server.behaviour.silent, server.behaviour.break_after = True, [300_000, None]
     with pytest.raises(JobCancelled):
-        registry.fetch("net", Messages(cancel_after=2), timeout_s=5)
+        registry.fetch("net", Messages(cancel_after=2), timeout_s=30)
     assert 0 < (registry.folder / "net.onnx.part").stat().st_size <= 300_000
     server.behaviour.silent = False
     registry.fetch("net")
