@@ -1,0 +1,447 @@
+"""Training of the embedded window classifier.
+
+    python -m core.detection.train_windows --data DIR --out DIR [--minutes 8 | --steps 4000]
+
+It learns from square crops around annotated objects and from windows of background, drawn anew for every batch, and
+in the middle of the run looks through training photographs as it will be used, keeps the background windows that it
+takes for objects, and learns from those too (hard negative mining: Felzenszwalb et al. 2010, section 4.4). The
+normalisations that it learns with are folded into the convolutions at the end. Validation photographs are looked at
+for measuring only; the last weights are kept, whatever they measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from core.detection.augmentation import recolour
+from core.detection.boxes import pairwise_iou
+from core.detection.datasets import DetectionArchive, DetectionRecord, load_archive
+from core.detection.evaluation import ImageTruth, evaluate
+from core.detection.sliding_windows import WINDOW_PX, ScoreMap, at_level, pyramid_levels, select_windows
+from core.detection.sliding_windows_network import (
+    build_window_classifier,
+    fold_normalisation,
+    fully_convolutional,
+    softmax,
+)
+
+log = logging.getLogger("train_windows")
+# What the network tells apart, and the annotated classes that each is made of.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "person": ("person",),
+    "vehicle": ("car", "truck", "bus"),
+    "motorcycle": ("motorcycle",),
+    "cat": ("cat",),
+    "dog": ("dog",),
+    "hoofed animal": ("sheep", "horse", "cow"),
+}
+CLASS_NAMES = tuple(GROUPS)
+SMALLEST_OBJECT_PX = 32
+TEACHER_SCORE = 0.5
+# Part of its box that a crop must show, and how far a window of background may overlap an object.
+LEAST_SEEN = 0.6
+MOST_IOU = 0.2
+# A window inside a large object is background too, but mostly such windows are left out: a face is a person.
+INSIDE, INSIDE_CHANCE = 0.6, 0.3
+MARGIN = 1.15
+MINING_AT = 0.45
+EVALUATION_LEVELS = {"largest_px": 320, "count": 6, "factor": 0.75}
+# Sources whose photographs are annotated well enough for a window without a box to be background.
+BACKGROUND_SOURCES = ("voc2012", "highway")
+
+Image = NDArray[np.uint8]
+Square = tuple[float, float, float]  # left, top, side in pixels
+
+
+@dataclass
+class Scenes:
+    """Photographs of a split with their objects, decoded when needed; `mined` holds hard windows of background."""
+
+    archive: DetectionArchive
+    indices: list[int]
+    use_teacher: bool
+    mined: list[tuple[int, Square]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """List the objects of each group."""
+        self._decoded: OrderedDict[int, Image] = OrderedDict()
+        self.taken = {index: self._taken(self.archive.records[index]) for index in self.indices}
+        self.objects: list[list[tuple[int, NDArray[np.float32]]]] = [[] for _ in GROUPS]
+        for index in self.indices:
+            for box, group in self._objects(self.archive.records[index]):
+                self.objects[group].append((index, box))
+
+    def picture(self, index: int) -> Image:
+        """A photograph, decoded once."""
+        if index not in self._decoded:
+            self._decoded[index] = self.archive.image(index)
+        return self._decoded[index]
+
+    def _group(self, class_id: int) -> int | None:
+        name = self.archive.class_names[class_id]
+        return next((i for i, members in enumerate(GROUPS.values()) if name in members), None)
+
+    def _objects(self, record: DetectionRecord) -> list[tuple[NDArray[np.float32], int]]:
+        found = list(zip(record.boxes_xyxy[~record.is_crowd], record.class_ids[~record.is_crowd], strict=True))
+        if self.use_teacher and record.teacher is not None:
+            known = record.boxes_xyxy
+            for box, class_id, score in zip(
+                record.teacher.boxes_xyxy, record.teacher.class_ids, record.teacher.scores, strict=True
+            ):
+                if score >= TEACHER_SCORE and (not len(known) or pairwise_iou(box[None], known).max() < 0.4):
+                    found.append((box, class_id))
+        grouped = [(box, self._group(int(class_id))) for box, class_id in found]
+        return [
+            (box, group)
+            for box, group in grouped
+            if group is not None and max(box[2:] - box[:2]) >= SMALLEST_OBJECT_PX and min(box[2:] - box[:2]) >= 12
+        ]
+
+    def _taken(self, record: DetectionRecord) -> NDArray[np.float32]:
+        """Boxes (n, 4) that no window of background may lie on."""
+        boxes = [record.boxes_xyxy]
+        if self.use_teacher and record.teacher is not None:
+            boxes.append(record.teacher.boxes_xyxy)
+        return np.concatenate(boxes)
+
+    def object_square(self, index: int, box: NDArray[np.float32], rng: np.random.Generator | None) -> Square | None:
+        """A square window around an object, inside the photograph as a sliding window is; None if it shows too little.
+
+        `rng` moves and stretches it; without one it lies in the middle with a margin.
+        """
+        height, width = self.picture(index).shape[:2]
+        side = float(max(box[2:] - box[:2])) * (MARGIN if rng is None else float(np.exp(rng.uniform(-0.05, 0.32))))
+        side = min(side, height, width)
+        middle = (box[:2] + box[2:]) / 2
+        if rng is not None:
+            middle = middle + rng.uniform(-0.08, 0.08, 2) * side
+        left = float(np.clip(middle[0] - side / 2, 0, width - side))
+        top = float(np.clip(middle[1] - side / 2, 0, height - side))
+        shown = np.maximum(np.minimum(box[2:], (left + side, top + side)) - np.maximum(box[:2], (left, top)), 0)
+        return (left, top, side) if shown.prod() >= LEAST_SEEN * (box[2:] - box[:2]).prod() else None
+
+    def is_background(self, index: int, square: Square, rng: np.random.Generator) -> bool:
+        """Whether a window may be taught as background."""
+        taken = self.taken[index]
+        if not len(taken):
+            return True
+        left, top, side = square
+        window = np.array([[left, top, left + side, top + side]], np.float32)
+        if pairwise_iou(window, taken).max() >= MOST_IOU:
+            return False
+        shared = np.maximum(np.minimum(window[0, 2:], taken[:, 2:]) - np.maximum(window[0, :2], taken[:, :2]), 0)
+        return bool(shared.prod(axis=1).max() <= INSIDE * side * side) or rng.random() < INSIDE_CHANCE
+
+    def background_square(self, rng: np.random.Generator, index: int | None = None) -> tuple[int, Square]:
+        """A random window without an object, of any size from 32 px to the whole photograph."""
+        for _ in range(1000):
+            chosen = int(rng.choice(self.indices)) if index is None else index
+            height, width = self.picture(chosen).shape[:2]
+            side = float(np.exp(rng.uniform(np.log(32), np.log(min(height, width)))))
+            square = (float(rng.uniform(0, width - side)), float(rng.uniform(0, height - side)), side)
+            if self.is_background(chosen, square, rng):
+                return chosen, square
+        raise ValueError("found no window without an object in a thousand tries")
+
+    def crop(self, index: int, square: Square, *, mirrored: bool = False) -> Image:
+        """The pixels of a window, scaled to 64 px."""
+        return cut_square(self.picture(index), square, mirrored=mirrored)
+
+
+def cut_square(picture: Image, square: Square, *, mirrored: bool = False) -> Image:
+    """A square of a picture scaled to the window's size; shrunk by areas, so that nothing flickers."""
+    left, top, side = square
+    x, y, size = round(left), round(top), max(8, round(side))
+    part = picture[y : y + size, x : x + size]
+    smooth = cv2.INTER_AREA if size > WINDOW_PX else cv2.INTER_LINEAR
+    part = np.asarray(cv2.resize(part, (WINDOW_PX, WINDOW_PX), interpolation=smooth), np.uint8)
+    return np.ascontiguousarray(part[:, ::-1]) if mirrored else part
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of half objects, half background, drawn anew for each."""
+
+    def __init__(self, scenes: Scenes, batch: int, per_epoch: int, seed: int):
+        """Draw from `scenes`."""
+        super().__init__(workers=1, max_queue_size=8)
+        self.scenes, self.batch, self.per_epoch, self.seed, self.epoch = scenes, batch, per_epoch, seed, 0
+        chances = np.sqrt([len(objects) for objects in scenes.objects])
+        self.chances = chances / chances.sum()
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self.per_epoch
+
+    def _object(self, rng: np.random.Generator) -> tuple[int, int, Square]:
+        while True:
+            group = int(rng.choice(len(GROUPS), p=self.chances))
+            index, box = self.scenes.objects[group][int(rng.integers(len(self.scenes.objects[group])))]
+            square = self.scenes.object_square(index, box, rng)
+            if square is not None:
+                return group, index, square
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Batch `index` of the epoch."""
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        x = np.empty((self.batch, WINDOW_PX, WINDOW_PX, 3), np.float32)
+        labels = np.zeros(self.batch, np.int32)
+        for row in range(self.batch):
+            if row % 2:
+                group, picture, square = self._object(rng)
+                labels[row] = 1 + group
+            elif self.scenes.mined and rng.random() < 0.5:
+                picture, square = self.scenes.mined[int(rng.integers(len(self.scenes.mined)))]
+            else:
+                picture, square = self.scenes.background_square(rng)
+            x[row] = recolour(self.scenes.crop(picture, square, mirrored=rng.random() < 0.5), rng)
+        return x, labels
+
+
+def cross_entropy(labels: Any, logits: Any) -> Any:
+    """Cross-entropy with 5 % label smoothing, in float32 whatever the network computes in."""
+    classes = logits.shape[-1]
+    labels = ops.reshape(labels, (-1,))
+    target = ops.one_hot(ops.cast(labels, "int32"), classes) * 0.95 + 0.05 / classes
+    return -ops.mean(ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1))
+
+
+class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """Warm-up and cosine over the minutes or steps given, a moving average of the weights, and checkpoints."""
+
+    def __init__(self, args: argparse.Namespace, model: keras.Model, average: keras.Model, validation: Any):
+        """Write to `args.out`."""
+        super().__init__()
+        self.args, self.average, self.validation = args, average, validation
+        self.started, self.steps = time.monotonic(), 0
+        self.values = [np.array(ops.convert_to_numpy(w), np.float32) for w in model.weights]
+        self.history: list[dict[str, Any]] = []
+
+    def fraction(self) -> float:
+        """How far the run is, 0..1."""
+        if self.args.steps:
+            return min(1.0, self.steps / self.args.steps)
+        return min(1.0, (time.monotonic() - self.started) / (60 * self.args.minutes))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Set the learning rate for this step."""
+        self.steps += 1
+        done = self.fraction()
+        warm = min(1.0, self.steps / 100)
+        self.model.optimizer.learning_rate.assign(
+            self.args.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
+        )
+        if done >= 1.0:
+            self.model.stop_training = True
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the average towards the weights."""
+        if self.steps % 4:
+            return
+        decay = min(self.args.average_decay, (1 + self.steps) / (10 + self.steps)) ** 4
+        for value, weight in zip(self.values, self.model.weights, strict=True):
+            value += (1 - decay) * (ops.convert_to_numpy(weight) - value)
+
+    def folded(self) -> keras.Model:
+        """The averaged network as plain convolutions."""
+        self.average.set_weights(self.values)
+        return fold_normalisation(self.average, len(GROUPS))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Measure and save."""
+        plain = self.folded()
+        plain.save_weights(self.args.out / "part.weights.h5")
+        (self.args.out / "part.weights.h5").replace(self.args.out / "last.weights.h5")
+        measured = measure(plain, *self.validation)
+        row = {
+            "epoch": epoch + 1,
+            "steps": self.steps,
+            "elapsed_s": round(time.monotonic() - self.started),
+            "loss": round(float((logs or {}).get("loss", 0.0)), 4),
+            "val_accuracy": measured["accuracy"],
+            "val_balanced_accuracy": measured["balanced_accuracy"],
+        }
+        self.history.append(row)
+        log.info("%s", row)
+        (self.args.out / "history.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
+
+
+def answers(network: keras.Model, windows: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities (n, 1 + C) of windows (n, 64, 64, 3)."""
+    parts = [
+        ops.convert_to_numpy(network(windows[start : start + 128].astype(np.float32), training=False))
+        for start in range(0, len(windows), 128)
+    ]
+    return softmax(np.concatenate(parts))
+
+
+def validation_windows(archive: DetectionArchive) -> tuple[Image, NDArray[np.int64]]:
+    """Windows of the validation photographs, always the same, and their labels, 0 the background.
+
+    Objects are those annotated by hand; background comes from photographs whose annotations are nearly complete.
+    """
+    scenes = Scenes(archive, archive.indices("val"), use_teacher=False)
+    rng = np.random.default_rng(0)
+    windows: list[Image] = []
+    labels: list[int] = []
+    for group, objects in enumerate(scenes.objects):
+        for index, box in objects:
+            square = scenes.object_square(index, box, None)
+            if square is not None:
+                windows.append(scenes.crop(index, square))
+                labels.append(1 + group)
+    for index in scenes.indices:
+        if archive.records[index].source in BACKGROUND_SOURCES:
+            for _ in range(2):
+                try:
+                    _, square = scenes.background_square(rng, index)
+                except ValueError:  # an object fills the whole photograph
+                    continue
+                windows.append(scenes.crop(index, square))
+                labels.append(0)
+    return np.stack(windows), np.array(labels, np.int64)
+
+
+def measure(network: keras.Model, windows: Image, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy over all windows, the mean of the classes' recalls, and the confusion (rows: true)."""
+    found = answers(network, windows).argmax(axis=-1)
+    count = 1 + len(GROUPS)
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (labels, found), 1)
+    recalls = confusion.diagonal() / np.maximum(confusion.sum(axis=1), 1)
+    return {
+        "accuracy": round(float((found == labels).mean()), 4),
+        "balanced_accuracy": round(float(recalls.mean()), 4),
+        "classes": ["background", *CLASS_NAMES],
+        "windows": confusion.sum(axis=1).tolist(),
+        "recall": [round(float(value), 3) for value in recalls],
+        "confusion": confusion.tolist(),
+    }
+
+
+def look(network: keras.Model, picture: Image) -> list[ScoreMap]:
+    """Score maps of a photograph by the convolutional form."""
+    height, width = picture.shape[:2]
+    maps = []
+    for level in pyramid_levels(width, height, **EVALUATION_LEVELS):  # type: ignore[arg-type]
+        batch = at_level(picture, level)[None].astype(np.float32)
+        maps.append(ScoreMap(level, softmax(ops.convert_to_numpy(network(batch, training=False))[0])))
+    return maps
+
+
+def mine(network: keras.Model, scenes: Scenes, count: int, seed: int) -> list[tuple[int, Square]]:
+    """Windows of background in `count` training photographs that the network takes for an object."""
+    rng = np.random.default_rng([seed, 1])
+    convolutional = fully_convolutional(network)
+    mined: list[tuple[int, Square]] = []
+    for index in rng.permutation(scenes.indices)[:count]:
+        found = select_windows(look(convolutional, scenes.picture(int(index))), 0.5, 0.4).detections
+        for box in found.boxes_xyxy[np.argsort(-found.scores)][:12]:
+            square = (float(box[0]), float(box[1]), float(box[2] - box[0]))
+            if scenes.is_background(int(index), square, rng):
+                mined.append((int(index), square))
+    return mined
+
+
+def measure_detection(network: keras.Model, archive: DetectionArchive) -> dict[str, Any]:
+    """Average precision of the boxes after suppression, on validation photographs where a class is annotated fully."""
+    members = [[archive.class_names.index(name) for name in names] for names in GROUPS.values()]
+    group_of = {class_id: group for group, ids in enumerate(members) for class_id in ids}
+    convolutional = fully_convolutional(network)
+    truth, found = [], []
+    for index in archive.indices("val"):
+        record = archive.records[index]
+        exhaustive = np.array([record.exhaustive[ids].all() for ids in members])
+        if not exhaustive.any():
+            continue
+        known = np.array([int(class_id) in group_of for class_id in record.class_ids], np.bool_)
+        ids = np.array([group_of[int(class_id)] for class_id in record.class_ids[known]], np.int64)
+        truth.append(ImageTruth(record.boxes_xyxy[known], ids, record.is_crowd[known], exhaustive))
+        found.append(select_windows(look(convolutional, archive.image(index)), 0.1, 0.3).detections)
+    measured = evaluate(truth, found, len(GROUPS))
+    return {
+        "photographs": len(truth),
+        "map_50": round(100 * measured.map_50, 2),
+        "ap_50": {
+            name: round(100 * float(measured.average_precision[i, 0]), 1)
+            for i, name in enumerate(CLASS_NAMES)
+            if measured.true_boxes[i]
+        },
+        "true_boxes": {name: int(measured.true_boxes[i]) for i, name in enumerate(CLASS_NAMES)},
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="train the embedded window classifier")
+    parser.add_argument("--data", type=Path, required=True, help="folder with detection.npz and detection.json")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--steps", type=int, default=0, help="length in steps, in place of minutes")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--peak-rate", type=float, default=3e-3)
+    parser.add_argument("--weight-decay", type=float, default=0.02)
+    parser.add_argument("--dropout", type=float, default=0.3)
+    parser.add_argument("--average-decay", type=float, default=0.998)
+    parser.add_argument("--mined-from", type=int, default=500, help="photographs looked through for hard background")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="mixed_bfloat16")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    args.out.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    archive = load_archive(args.data)
+    scenes = Scenes(archive, archive.indices("train"), use_teacher=True)
+    counts = {name: len(objects) for name, objects in zip(CLASS_NAMES, scenes.objects, strict=True)}
+    log.info("objects: %s", counts)
+    validation = validation_windows(archive)
+    keras.config.set_dtype_policy(args.precision)
+    model = build_window_classifier(len(GROUPS), normalised=True, dropout=args.dropout, seed=args.seed)
+    keras.config.set_dtype_policy("float32")  # what is validated and saved is what people run
+    average = build_window_classifier(len(GROUPS), normalised=True, dropout=args.dropout, seed=args.seed)
+    config = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+    config |= {
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "parameters": fold_normalisation(average, len(GROUPS)).count_params(),
+        "objects": counts,
+    }
+    (args.out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    model.compile(
+        keras.optimizers.AdamW(args.peak_rate, weight_decay=args.weight_decay, global_clipnorm=5.0),
+        loss=cross_entropy,
+        jit_compile=False,
+    )
+    batches = Batches(scenes, args.batch, 150, args.seed)
+    clock = Clock(args, model, average, validation)
+    epoch = 0
+    while clock.fraction() < 1.0:
+        batches.epoch = epoch
+        model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=[clock], verbose=0)
+        epoch += 1
+        if not scenes.mined and args.mined_from and clock.fraction() >= MINING_AT:
+            scenes.mined = mine(clock.folded(), scenes, args.mined_from, args.seed)
+            log.info("%d hard windows of background", len(scenes.mined))
+    plain = clock.folded()
+    plain.save_weights(args.out / "last.weights.h5")
+    report = {"windows": measure(plain, *validation), "detection": measure_detection(plain, archive)}
+    (args.out / "evaluation.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    log.info("%s", json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
