@@ -16,7 +16,7 @@ from core.detection.video import VideoWriter
 from core.runtime.images import encode_jpeg
 from core.runtime.samples import load_sample
 from pages.parts import compute
-from pages.parts.yolo.box_canvas import keep_inside
+from pages.parts.box_canvas import keep_inside
 
 PAGE = "yolo_detection"
 

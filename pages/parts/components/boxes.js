@@ -1,7 +1,8 @@
 // Boxes that can be dragged, resized at their corners and moved with the arrow keys, over a plane or a picture.
 // Data: bytes = header length (uint32, little endian), header (JSON, UTF-8), picture (JPEG or PNG, may be empty).
 // Header: width, height (units that boxes are told in), boxes [{name, xyxy}], shared (draw what all boxes share),
-// hull (draw the smallest box around all), alt, max_height_px, mime.
+// hull (draw the smallest box around all), draw_new (a drag beside all boxes draws the first one anew), alt,
+// max_height_px, mime.
 // Answers by the trigger "move": {index, xyxy}, while dragging at most every 90 ms and once at the end.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -54,6 +55,17 @@ function stretched(box, [across, down], x, y, header) {
   return made;
 }
 
+// The box between where the drag began and where it is, inside the plane and never smaller than the smallest.
+function spanned(from, at, header) {
+  const sides = [header.width, header.height].map((length, axis) => {
+    const least = Math.min(SMALLEST, length);
+    const ends = [from[axis], at[axis]].map((value) => Math.min(Math.max(value, 0), length)).sort((a, b) => a - b);
+    const low = Math.min(ends[0], length - least);
+    return [low, Math.max(ends[1], low + least)];
+  });
+  return [sides[0][0], sides[1][0], sides[0][1], sides[1][1]];
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".boxes");
@@ -78,6 +90,7 @@ export default function (component) {
   root.style.aspectRatio = `${header.width} / ${header.height}`;
   svg.setAttribute("viewBox", `0 0 ${header.width} ${header.height}`);
   svg.setAttribute("aria-label", header.alt);
+  svg.classList.toggle("drawable", Boolean(header.draw_new));
 
   // What comes back while a box is being dragged is older than the hand: it is not drawn.
   if (!root._drag && !root._keyed) root._boxes = header.boxes.map((box) => [...box.xyxy]);
@@ -149,12 +162,13 @@ function listen(root, svg) {
   };
   svg.addEventListener("pointerdown", (event) => {
     const group = event.target.closest("g.box");
-    if (!group || event.button > 0) return;
-    const index = Number(group.dataset.index);
+    const anew = !group && root._header.draw_new && root._boxes.length > 0;
+    if ((!group && !anew) || event.button > 0) return;
+    const index = anew ? 0 : Number(group.dataset.index);
     const corner = event.target.dataset.corner;
     root._drag = {
       index, from: point(event), box: [...root._boxes[index]], pointer: event.pointerId,
-      corner: corner === undefined ? null : CORNERS[Number(corner)], sent: 0,
+      corner: corner === undefined ? null : CORNERS[Number(corner)], anew, sent: 0,
     };
     root._focus = index;
     svg.setPointerCapture(event.pointerId);
@@ -166,7 +180,8 @@ function listen(root, svg) {
     if (!drag || event.pointerId !== drag.pointer) return;
     const at = point(event);
     const [x, y] = [at[0] - drag.from[0], at[1] - drag.from[1]];
-    root._boxes[drag.index] = drag.corner
+    if (drag.anew) root._boxes[drag.index] = spanned(drag.from, at, root._header);
+    else root._boxes[drag.index] = drag.corner
       ? stretched(drag.box, drag.corner, x, y, root._header) : moved(drag.box, x, y, root._header);
     root._draw();
     const now = performance.now();

@@ -54,6 +54,7 @@ def box_canvas(
     encoded: bytes = b"",
     shared: bool = False,
     hull: bool = False,
+    draw_new: bool = False,
     max_height_px: int = 400,
 ) -> None:
     """Draw boxes that can be moved over a plane, or over an encoded picture.
@@ -68,6 +69,7 @@ def box_canvas(
         encoded: JPEG or PNG bytes under the boxes; a plane with lines if empty.
         shared: Whether the part that all boxes share is filled.
         hull: Whether the smallest box around all is drawn.
+        draw_new: Whether a drag that starts beside all boxes draws the first one anew.
         max_height_px: It is never taller than this on the screen.
     """
     header = {
@@ -76,6 +78,7 @@ def box_canvas(
         "boxes": [{"name": box.name, "xyxy": list(box.xyxy)} for box in boxes],
         "shared": shared,
         "hull": hull,
+        "draw_new": draw_new,
         "picture": bool(encoded),
         "alt": alt,
         "max_height_px": max_height_px,
