@@ -4,11 +4,11 @@ import streamlit as st
 
 from core.detection.overlap import Overlap, compare_boxes, overlap_snippets
 from core.runtime.images import display_jpeg
+from pages.parts.box_canvas import Corners, NamedBox, box_canvas, keep_inside
 from pages.parts.code_tabs import code_tabs
 from pages.parts.formula import formula, number
 from pages.parts.image_input import image_input
 from pages.parts.pace import picture_first
-from pages.parts.box_canvas import Corners, NamedBox, box_canvas, keep_inside
 
 PLANE_PX = (640, 400)
 FIELD_PX = 66

@@ -10,12 +10,12 @@ from core.detection.boxes import BoxError
 from core.detection.drawn_sets import DRAWN_SETS, DrawnPicture
 from core.detection.targets import TargetTensor, encode_targets
 from core.runtime.images import ImageError, decode_image, display_jpeg
+from pages.parts.box_canvas import Corners, NamedBox, box_canvas, keep_inside
 from pages.parts.downloads import download_array
 from pages.parts.formula import formula, number
 from pages.parts.pace import picture_first
 from pages.parts.pixels import Box, Pixel, picture
 from pages.parts.yolo.annotated_input import ChosenSet, annotated_input
-from pages.parts.box_canvas import Corners, NamedBox, box_canvas, keep_inside
 
 GRIDS = [3, 7, 13, 19]
 # By hand, in fractions of the picture's sides: one square; the notes' tall and wide one; and two sizes of both.
