@@ -3,16 +3,10 @@
 The format is found by what is inside: a JSON with COCO's keys, XML files beside the pictures (VOC), or text
 files beside the pictures with a `classes.txt` or `data.yaml` (YOLO). A text or XML file belongs to the
 picture of the same stem, in the same folder or in `labels`/`Annotations` for `images`/`JPEGImages`.
-
-Sizes are limited before anything is unpacked, and again while it is: a header may lie.
 """
 
 from __future__ import annotations
 
-import io
-import lzma
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -26,6 +20,7 @@ from core.detection.annotations import (
     parse_voc,
     parse_yolo,
 )
+from core.runtime.archives import ArchiveError, ZipLimits, iterate_zip
 from core.runtime.images import ImageError, decode_image
 
 MAX_ZIP_BYTES = 200 * 2**20
@@ -33,18 +28,6 @@ MAX_UNPACKED_BYTES = 600 * 2**20
 MAX_FILE_BYTES = 30 * 2**20
 MAX_FILES = 5_000
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-# What the zip module and its decompressors raise on bytes that are not what the headers say.
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    OverflowError,
-    ValueError,
-)
 NAME_FILES = ("classes.txt", "obj.names", "data.yaml", "data.yml")
 
 
@@ -63,39 +46,11 @@ def unpack(data: bytes) -> dict[str, bytes]:
     Raises:
         AnnotationError: If it is no zip, encrypted, damaged, or larger than the limits.
     """
-    if len(data) > MAX_ZIP_BYTES:
-        raise AnnotationError(f"The zip has {len(data) / 2**20:.0f} MB; at most {MAX_ZIP_BYTES >> 20} are read.")
+    limits = ZipLimits(MAX_ZIP_BYTES, MAX_UNPACKED_BYTES, MAX_FILE_BYTES, MAX_FILES)
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except DAMAGED:
-        raise AnnotationError("The file is no zip archive.") from None
-    with archive:
-        entries = [info for info in archive.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
-        if len(entries) > MAX_FILES:
-            raise AnnotationError(f"The zip holds {len(entries):,} files; at most {MAX_FILES:,} are read.")
-        if sum(info.file_size for info in entries) > MAX_UNPACKED_BYTES:
-            raise AnnotationError(f"The zip unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB.")
-        files: dict[str, bytes] = {}
-        for info in entries:
-            files[info.filename] = _read(archive, info)
-        return files
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    if info.flag_bits & 1:
-        raise AnnotationError("The zip is encrypted; choose one without a password.")
-    try:
-        with archive.open(info) as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except DAMAGED:
-        raise AnnotationError(f"{info.filename} in the zip is damaged.") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise AnnotationError(f"{info.filename} in the zip has more than {MAX_FILE_BYTES >> 20} MB.")
-    return content
+        return dict(iterate_zip(data, limits))
+    except ArchiveError as error:
+        raise AnnotationError(str(error)) from None
 
 
 def read_annotated_zip(data: bytes) -> AnnotatedZip:
