@@ -140,6 +140,32 @@ def draw_street(seed: int, size: tuple[int, int] = (384, 288)) -> DrawnPicture:
     return _finished(canvas, boxes, class_ids)
 
 
+def draw_alone(seed: int, size: tuple[int, int] = (128, 128), empty: float = 0.25) -> DrawnPicture:
+    """A road with one pedestrian (0), car (1) or motorcycle (2) at any place, or with none in `empty` of all seeds."""
+    rng = np.random.default_rng([4, seed])
+    width, height = size
+    canvas = np.empty((height, width, 3), np.uint8)
+    horizon = round(height * rng.uniform(0.2, 0.6))
+    sky, ground = rng.integers(120, 250, (2, 3)), rng.integers(60, 170, (2, 3))
+    canvas[:horizon] = np.linspace(sky[0], sky[1], horizon).round()[:, None]
+    canvas[horizon:] = np.linspace(ground[0], ground[1], height - horizon).round()[:, None]
+    for _ in range(int(rng.integers(0, 5))):  # houses and poles, which are nothing to find
+        wide, tall = rng.uniform(0.04, 0.3) * width, rng.uniform(0.1, 0.35) * height
+        left = rng.uniform(-0.1, 0.95) * width
+        block = (float(left), float(horizon - tall), float(left + wide), float(horizon))
+        _fill(canvas, block, _rectangle(0, 0, 1, 1), tuple(int(value) for value in rng.integers(90, 200, 3)))
+    if rng.random() < empty:
+        return _finished(canvas, [], [])
+    kind = int(rng.integers(3))
+    tall = rng.uniform(0.3, 1.0) * height * (0.85, 0.42, 0.55)[kind]
+    wide = min(tall * (0.36, 2.3, 1.5)[kind] * rng.uniform(0.88, 1.12), 0.95 * width)
+    left, top = rng.uniform(0, width - wide), rng.uniform(0, height - tall)
+    box = (float(left), float(top), float(left + wide), float(top + tall))
+    draw = (_pedestrian, _car, _motorcycle)[kind]
+    draw(canvas, box, PALETTE[int(rng.integers(len(PALETTE)))])
+    return _finished(canvas, [box], [kind])
+
+
 PHOTOGRAPHS = ("china", "flower", "rocket", "coffee", "grass", "brick", "hubble_deep_field", "chelsea", "astronaut")
 
 
