@@ -1,0 +1,296 @@
+"""Training of the embedded backbone as a classifier of the ten classes of Imagenette.
+
+The network is trained with batch normalisation (Ioffe and Szegedy, 2015), which is folded into the convolutions
+whenever weights are written. Pictures grow during the run (64, then 96 px); random resized crops, mirror images, mild
+colour; label smoothing; AdamW with a warm-up and a cosine over the minutes given; what is evaluated and saved is a
+moving average of the weights. Some validation pictures are looked at during the run for the log only: no weights are
+chosen by it, the last ones are kept.
+
+Arrays: batches (B, S, S, 3) float32 in 0..255; labels int32 (B,).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from core.architectures.embedded_backbone import (
+    INPUT_PX,
+    build_backbone,
+    fold_batch_norm,
+    normalise_activations,
+    write_weights,
+)
+
+log = logging.getLogger("train")
+AVERAGE_EVERY = 4
+SAVE_EVERY_S = 150.0
+LOOK_EVERY = 3  # saves between two looks at validation pictures
+LOOK_PICTURES = 200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was started with."""
+
+    minutes: float
+    seed: int
+    precision: str
+    # (until this part of the run, pixels)
+    sizes: tuple[tuple[float, int], ...] = ((0.7, 64), (1.0, 96))
+    batch: int = 64
+    peak_rate: float = 2e-3
+    weight_decay: float = 0.05
+    smoothing: float = 0.1
+    average_decay: float = 0.998
+    smallest_area: float = 0.35
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras's layer, computed by TensorFlow's fused kernel while training: half of the time of a step on a CPU."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """(N, H, W, C), normalised over all but the last axis."""
+        if not training or keras.backend.backend() != "tensorflow":
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        gamma, beta = ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
+        answer, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, tf.cast(gamma, tf.float32), tf.cast(beta, tf.float32), epsilon=self.epsilon, is_training=True
+        )[:3]
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + tf.stop_gradient(new) * (1.0 - self.momentum))
+        return answer
+
+
+def normalisation(name: str) -> keras.layers.Layer:
+    """The layer after a convolution, its statistics in float32 under any policy."""
+    return FusedBatchNormalization(momentum=0.95, epsilon=1e-3, dtype=_policy(), name=name)
+
+
+_POLICY = ["float32"]
+
+
+def _policy() -> str:
+    return _POLICY[0]
+
+
+def load_split(folder: Path, split: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """RGB pictures (N, 112, 112, 3) and labels (N,) of a split (0 train, 1 validation)."""
+    with np.load(folder / "imagenette_112.npz", allow_pickle=False) as arrays:
+        jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"], arrays["label"]
+        chosen = np.flatnonzero(arrays["split"] == split)
+    pictures = [
+        cv2.cvtColor(cv2.imdecode(jpeg[offsets[i] : offsets[i + 1]], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        for i in chosen
+    ]
+    return np.stack(pictures).astype(np.uint8), labels[chosen].astype(np.int32)
+
+
+def augment(
+    picture: NDArray[np.uint8], size_px: int, smallest_area: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random part of the picture, mirrored half of the time, in slightly other light: (size_px, size_px, 3)."""
+    height, width = picture.shape[:2]
+    area, ratio = rng.uniform(smallest_area, 1.0), np.exp(rng.uniform(-0.28, 0.28))
+    h, w = int(min(height, height * np.sqrt(area * ratio))), int(min(width, width * np.sqrt(area / ratio)))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    part = picture[top : top + h, left : left + w]
+    method = cv2.INTER_AREA if h > size_px else cv2.INTER_LINEAR
+    part = np.asarray(cv2.resize(part, (size_px, size_px), interpolation=method), np.uint8)
+    if rng.random() < 0.5:
+        part = part[:, ::-1]
+    gain = rng.uniform(0.8, 1.2) * rng.uniform(0.93, 1.07, 3)
+    levels = np.arange(256)[:, None] * gain + rng.uniform(-12, 12)  # (256, 3)
+    table = np.clip(levels, 0, 255).astype(np.uint8)
+    return np.stack([table[part[..., c], c] for c in range(3)], axis=-1)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Augmented batches, shuffled anew for every epoch."""
+
+    def __init__(self, pictures: NDArray[np.uint8], labels: NDArray[np.int32], settings: Settings):
+        """Draw from the training split."""
+        super().__init__(workers=1, max_queue_size=6)
+        self.pictures, self.labels, self.settings = pictures, labels, settings
+        self.epoch, self.size_px = 0, settings.sizes[0][1]
+        self.order = np.arange(len(labels))
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.labels) // self.settings.batch
+
+    def start(self, epoch: int, fraction: float) -> None:
+        """Shuffle for this epoch, and take the size that it is time for."""
+        self.epoch = epoch
+        self.order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.labels))
+        self.size_px = next(size for until, size in self.settings.sizes if fraction < until or until >= 1.0)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Batch `index` of the epoch: pictures, and the smoothed labels (B, 10)."""
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, self.epoch, index])
+        rows = self.order[index * settings.batch : (index + 1) * settings.batch]
+        x = np.stack([augment(self.pictures[i], self.size_px, settings.smallest_area, rng) for i in rows])
+        return x.astype(np.float32), self.labels[rows]
+
+
+def accuracy_of(model: keras.Model, pictures: NDArray[np.uint8], labels: NDArray[np.int32]) -> float:
+    """Part of the pictures whose most probable class is the right one."""
+    right = 0
+    for start in range(0, len(labels), 50):
+        answer = model(pictures[start : start + 50].astype(np.float32), training=False)
+        right += int((ops.convert_to_numpy(answer).argmax(-1) == labels[start : start + 50]).sum())
+    return right / len(labels)
+
+
+class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """Learning rate, moving average, log and checkpoints of a run that lasts the minutes given."""
+
+    def __init__(self, settings: Settings, batches: Batches, held: tuple[Any, Any], out: Path):
+        """Write to `out`."""
+        super().__init__()
+        self.settings, self.batches, self.held, self.out = settings, batches, held, out
+        self.average = build_backbone(include_top=True, normalisation=_float32_normalisation)
+        self.values: list[NDArray[np.float32]] = []
+        self.started = self.saved = time.monotonic()
+        self.steps = self.saves = 0
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def fraction(self) -> float:
+        """Part of the run that is over."""
+        return min(1.0, (time.monotonic() - self.started) / (60 * self.settings.minutes))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start the average at the first weights."""
+        self.values = [ops.convert_to_numpy(w).astype(np.float32) for w in self.model.weights]
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Set the learning rate of this step."""
+        warm = min(1.0, (self.steps + 1) / 100)
+        rate = self.settings.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * self.fraction)))
+        self.model.optimizer.learning_rate.assign(rate)
+        if self.fraction >= 1.0:
+            self.model.stop_training = True
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the average towards the weights."""
+        self.steps += 1
+        if self.steps % AVERAGE_EVERY:
+            return
+        decay = self.settings.average_decay**AVERAGE_EVERY * (1 - np.exp(-self.steps / 200))
+        for value, weight in zip(self.values, self.model.weights, strict=True):
+            value += (1 - decay) * (ops.convert_to_numpy(weight).astype(np.float32) - value)
+
+    def folded(self) -> keras.Model:
+        """The averaged network without batch normalisation."""
+        self.average.set_weights(self.values)
+        return fold_batch_norm(self.average)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Log, and save every few minutes."""
+        row = {
+            "epoch": epoch + 1,
+            "size_px": self.batches.size_px,
+            "elapsed_s": round(time.monotonic() - self.started),
+            "training_loss": round(float((logs or {}).get("loss", float("nan"))), 4),
+        }
+        if time.monotonic() - self.saved > SAVE_EVERY_S or self.fraction >= 1.0:
+            folded = self.folded()
+            if self.saves % LOOK_EVERY == 0:
+                row["val_accuracy_of_200"] = accuracy_of(folded, *(part[:LOOK_PICTURES] for part in self.held))
+            self.saves += 1
+            write_weights(folded, self.out / "part.npz", "float32")
+            (self.out / "part.npz").replace(self.out / "last.npz")
+            self.saved = time.monotonic()
+        log.info("%s", row)
+        self.history.append(row)
+        (self.out / "history.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
+        self.batches.start(epoch + 1, self.fraction)
+        if self.fraction >= 1.0:
+            self.model.stop_training = True
+
+
+def _float32_normalisation(name: str) -> keras.layers.Layer:
+    return FusedBatchNormalization(momentum=0.95, epsilon=1e-3, dtype="float32", name=name)
+
+
+class InFloat32(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy with smoothed labels, of probabilities."""
+
+    def __init__(self, smoothing: float):
+        """Smooth by this much."""
+        super().__init__(name="cross_entropy")
+        self.smoothing = smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """(N,) labels and (N, classes) probabilities to (N,)."""
+        classes = y_pred.shape[-1]
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        target = ops.one_hot(labels, classes) * (1 - self.smoothing) + self.smoothing / classes
+        return -ops.sum(target * ops.log(ops.cast(y_pred, "float32") + 1e-7), axis=-1)
+
+
+def train_backbone(data: Path, out: Path, minutes: float, seed: int, precision: str) -> dict[str, Any]:
+    """Train for `minutes`, write `vgg_imagenette.npz`, `history.json` and `evaluation.json`, and return the last."""
+    cv2.setNumThreads(1)
+    keras.utils.set_random_seed(seed)
+    settings = Settings(minutes, seed, precision)
+    pictures, labels = load_split(data / "imagenette", 0)
+    held = load_split(data / "imagenette", 1)
+    _POLICY[0] = precision
+    network = build_backbone(include_top=True, seed=seed, dtype=precision, normalisation=normalisation)
+    network.compile(
+        keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, clipnorm=2.0),
+        loss=InFloat32(settings.smoothing),
+        jit_compile=False,
+    )
+    batches = Batches(pictures, labels, settings)
+    clock = Clock(settings, batches, held, out)
+    batches.start(0, 0.0)
+    network.fit(batches, epochs=10_000, callbacks=[clock], verbose=0)
+    return finish(clock.folded(), settings, pictures, held, out, clock.steps)
+
+
+def finish(
+    folded: keras.Model,
+    settings: Settings,
+    pictures: NDArray[np.uint8],
+    held: tuple[NDArray[np.uint8], NDArray[np.int32]],
+    out: Path,
+    steps: int,
+) -> dict[str, Any]:
+    """Normalise the activations, write the weights in half precision, and evaluate what was written."""
+    few = held[0][:20].astype(np.float32)
+    before = ops.convert_to_numpy(folded(few, training=False))
+    sample = np.random.default_rng(settings.seed).permutation(len(pictures))[:500]
+    normalise_activations(folded, (pictures[sample[i : i + 50]].astype(np.float32) for i in range(0, 500, 50)))
+    write_weights(folded, out / "vgg_imagenette.npz")
+    from core.architectures.embedded_backbone import read_weights
+
+    written = build_backbone(include_top=True)
+    read_weights(written, out / "vgg_imagenette.npz")
+    evaluation = {
+        "settings": asdict(settings),
+        "steps": steps,
+        "size_px": INPUT_PX,
+        "val_pictures": len(held[1]),
+        "val_accuracy": accuracy_of(written, *held),
+        "largest_change_by_half_precision": float(np.abs(ops.convert_to_numpy(written(few)) - before).max()),
+        "parameters": int(written.count_params()),
+    }
+    (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+    log.info("%s", evaluation)
+    return evaluation
