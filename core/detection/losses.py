@@ -52,6 +52,12 @@ def _iou_parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return shared, ops.maximum(union, 1e-6)
 
 
+def pairwise_overlap(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
+    """IoU of all pairs (B, n, m) of boxes (B, n, 4) and (B, m, 4), on tensors (`boxes.pairwise_iou` is NumPy's)."""
+    shared, union = _iou_parts(first_xyxy[:, :, None, :], second_xyxy[:, None, :, :])
+    return shared / union
+
+
 def generalised_iou(first_xyxy: Tensor, second_xyxy: Tensor) -> Tensor:
     """IoU minus the part of the hull that neither covers, -1..1 (Rezatofighi et al. 2019, algorithm 1)."""
     shared, union = _iou_parts(first_xyxy, second_xyxy)
@@ -69,8 +75,7 @@ def assign(scores: Tensor, boxes_xyxy: Tensor, cells: Tensor, objects: Tensor) -
     real = ops.cast(objects[..., 4] >= 0, "float32")  # (B, M)
     names = ops.one_hot(ops.cast(ops.maximum(objects[..., 4], 0), "int32"), class_count)  # (B, M, C)
     score = ops.matmul(names, ops.transpose(scores, (0, 2, 1)))  # (B, M, A)
-    shared, union = _iou_parts(truth[:, :, None, :], boxes_xyxy[:, None, :, :])  # (B, M, A)
-    iou = shared / union
+    iou = pairwise_overlap(truth, boxes_xyxy)  # (B, M, A)
     middle = (truth[..., :2] + truth[..., 2:]) / 2
     reach = ops.maximum((truth[..., 2:] - truth[..., :2]) / 2, MIN_REACH_PX)  # (B, M, 2)
     distance = ops.abs(cells[:, None, :, :2] - middle[:, :, None, :])  # (B, M, A, 2)
