@@ -14,6 +14,7 @@ one sentence that names the variable, what was expected and what was received.
 ``CNN_WORKBENCH_WORKER_MEMORY``  memory limit of one worker, such as ``6GB`` (default: a share of the machine)
 ``CNN_WORKBENCH_QUEUED_JOBS``    jobs that may wait at once (8)
 ``CNN_WORKBENCH_OWNER_JOBS``     jobs one owner may have waiting and running (4)
+``CNN_WORKBENCH_DATABASE_URL``   a PostgreSQL that keeps the enrolled faces (default: SQLite in the home folder)
 ===============================  =====================================================================
 
 A cluster is started from the project's folder, the same version on every machine::
@@ -35,7 +36,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -73,6 +74,7 @@ class Settings:
     max_finished_jobs: int = 100
     finished_job_age_s: float = 6 * 3600.0
     job_worker_idle_s: float = 60.0  # an idle job worker ends after this time, so that its memory comes back
+    database_url: str | None = field(default=None, repr=False)  # it may hold a password
 
 
 def cpu_cores() -> int:
@@ -155,6 +157,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         worker_recycle_bytes=min(Settings.worker_recycle_bytes, limit // 2),
         max_queued_jobs=_count(values, "QUEUED_JOBS", default=Settings.max_queued_jobs),
         max_jobs_per_owner=_count(values, "OWNER_JOBS", default=Settings.max_jobs_per_owner),
+        database_url=_database(values),
     )
 
 
@@ -199,6 +202,16 @@ def _file(values: Mapping[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise SettingsError(f"{PREFIX}{name}: there is no file {path}.")
     return path
+
+
+def _database(values: Mapping[str, str]) -> str | None:
+    address = values.get("DATABASE_URL")
+    if address is not None and not re.match(r"(postgres|postgresql(\+psycopg)?)://.", address):
+        scheme = address.split(":", 1)[0][:30]  # what follows may hold a password
+        raise SettingsError(
+            f"{PREFIX}DATABASE_URL: expected postgresql://user:password@host/database, received one of {scheme!r}."
+        )
+    return address
 
 
 def _check_scheduler(address: str, have_tls: bool) -> None:

@@ -47,6 +47,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             WORKER_MEMORY="1.5GB",
             QUEUED_JOBS="20",
             OWNER_JOBS=" 5 ",
+            DATABASE_URL="postgresql://ada:secret@host/faces",
             **{name: str(file) for name, file in files.items()},
         )
     )
@@ -57,6 +58,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert found.worker_memory_limit_bytes == 1_500_000_000
     assert found.worker_recycle_bytes == 750_000_000
     assert (found.max_queued_jobs, found.max_jobs_per_owner) == (20, 5)
+    assert found.database_url == "postgresql://ada:secret@host/faces" and "secret" not in repr(found)
 
 
 def test_empty_variable_counts_as_not_set() -> None:
@@ -85,6 +87,7 @@ def test_unencrypted_address_is_accepted_on_loopback(address: str) -> None:
         ({"SCHEDULER": "tls://host:port"}, "expected an address such as"),
         ({"SCHEDULER": "http://127.0.0.1:80/"}, "expected an address such as"),
         ({"TLS_CA": "/nowhere/ca.pem"}, "CNN_WORKBENCH_TLS_CA: there is no file /nowhere/ca.pem."),
+        ({"DATABASE_URL": "mysql://ada:secret@host/faces"}, "DATABASE_URL: expected postgresql://user:password@host"),
         ({"HOME": __file__}, "CNN_WORKBENCH_HOME: expected a folder, but"),
         (
             {"CALL_WORKERS": "0"},
