@@ -165,7 +165,12 @@ def turned_photographs(size_px: int = 384) -> tuple[tuple[str, Image], ...]:
         matrix[:, 2] += size_px / 2 - side / 2
         matrix[:, 2] += np.array([right, down]) * size_px
         view = cv2.warpAffine(
-            photograph, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            photograph,
+            matrix,
+            (size_px, size_px),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(206, 208, 214),
         )
         made.append((f"turned {angle:+.0f}°, {zoom:g} times", np.asarray(view, np.uint8)))
     return tuple(made)

@@ -20,19 +20,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from core.detection.sliding_windows import STRIDE_PX, WINDOW_PX
-
-# Convolutions as (name, kernel, stride, channels), poolings as their name; 64 px become 3 x 3 x 128.
-TRUNK: tuple[tuple[str, int, int, int] | str, ...] = (
-    ("conv1", 5, 2, 24),
-    ("conv2", 3, 1, 48),
-    "pool2",
-    ("conv3", 3, 1, 80),
-    ("conv4", 3, 1, 96),
-    "pool4",
-    ("conv5", 3, 1, 128),
-)
-HIDDEN_UNITS = 192
-CONVOLUTIONS = tuple(row[0] for row in TRUNK if not isinstance(row, str))
+from core.detection.sliding_windows_layers import CONVOLUTIONS, HIDDEN_UNITS, TRUNK
 
 Tensor = Any
 

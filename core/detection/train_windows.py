@@ -59,7 +59,7 @@ MOST_IOU = 0.2
 INSIDE, INSIDE_CHANCE = 0.6, 0.3
 MARGIN = 1.15
 MINING_AT = 0.45
-EVALUATION_LEVELS = {"largest_px": 320, "count": 6, "factor": 0.75}
+EVALUATION_LEVELS = {"largest_px": 288, "count": 5, "factor": 0.7}
 # Sources whose photographs are annotated well enough for a window without a box to be background.
 BACKGROUND_SOURCES = ("voc2012", "highway")
 
@@ -263,6 +263,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure and save."""
         plain = self.folded()
+        self.average.save_weights(self.args.out / "run.weights.h5")
         plain.save_weights(self.args.out / "part.weights.h5")
         (self.args.out / "part.weights.h5").replace(self.args.out / "last.weights.h5")
         measured = measure(plain, *self.validation)
@@ -396,7 +397,8 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--average-decay", type=float, default=0.998)
-    parser.add_argument("--mined-from", type=int, default=500, help="photographs looked through for hard background")
+    parser.add_argument("--resume", type=Path, help="run.weights.h5 of an earlier run to go on from")
+    parser.add_argument("--mined-from", type=int, default=300, help="photographs looked through for hard background")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="mixed_bfloat16")
     args = parser.parse_args()
@@ -421,6 +423,9 @@ def main() -> None:
         "objects": counts,
     }
     (args.out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    if args.resume:
+        model.load_weights(args.resume)
+        average.load_weights(args.resume)
     model.compile(
         keras.optimizers.AdamW(args.peak_rate, weight_decay=args.weight_decay, global_clipnorm=5.0),
         loss=cross_entropy,
