@@ -1,0 +1,1 @@
+"""What the pages about faces share: choices, answers of workers, pictures with faces marked."""
