@@ -1,14 +1,18 @@
 """Labelled pictures to train classifiers on, split so that the test pictures are never trained or selected on.
 
-Three sources need no network: the handwritten digits that scikit-learn carries (Alpaydin and Kaynak 1998, UCI
-repository), shapes that this module draws, and a file in the format of `mnist.npz` (LeCun et al. 1998): arrays
-`x_train`, `y_train`, `x_test`, `y_test`.
+Sources that need no network: the handwritten digits that scikit-learn carries (Alpaydin and Kaynak 1998, UCI
+repository), shapes that this module draws, a user's own class folders (`core.training.class_folders`), and a file in
+the format of `mnist.npz` (LeCun et al. 1998): arrays `x_train`, `y_train`, `x_test`, `y_test`.
 
 Arrays: pictures uint8 (N, H, W, C) with C 1 or 3, labels int64 (N,), splits int64 indices into both.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +28,15 @@ DIGITS_TEST_SHARE = 0.2
 DIGITS_SIDE_PX = 32
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 MAX_FILE_BYTES = 2 * 2**30
+FOLDER_SIDE_PX = 64  # what the pictures of a local folder are brought to
 DOWNLOADS = ("mnist", "fashion_mnist", "cifar10")
+NAMED = {
+    "fashion_mnist": (
+        *("T-shirt", "trousers", "pullover", "dress", "coat"),
+        *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+    ),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
 
 
 class DatasetError(ValueError):
@@ -199,33 +211,86 @@ def _pictures(array: NDArray[np.generic], path: Path) -> Pictures:
 
 
 def open_dataset(name: str, seed: int = 0, folder: Path | None = None) -> ImageDataset:
-    """The data set of a name: "digits", "shapes", one of `DOWNLOADS`, or the path of a file like `mnist.npz`.
+    """The data set of a name.
 
-    One of `DOWNLOADS` is taken from the file `NAME.npz` in `folder` if it is there, and otherwise fetched by Keras.
+    Args:
+        name: "digits", "shapes", one of `DOWNLOADS`, "own:KEY" for a zip that was uploaded, "local:NAME" for a folder
+            of class folders, a zip of them or an `.npz` in `folder`, or the path of one of these.
+        seed: Draws the shapes, and decides which pictures are selected on.
+        folder: Where data sets are kept. One of `DOWNLOADS` is taken from the file `NAME.npz` in it if it is there,
+            and otherwise fetched by Keras.
 
     Raises:
         DatasetError: If it cannot be opened.
     """
+    from core.training import class_folders
+
+    folder = folder or Path()
+    kind, _, rest = name.partition(":")
     if name == "digits":
         return digits(seed)
     if name == "shapes":
         return drawn_shapes(seed=seed)
-    if name not in DOWNLOADS:
-        return load_npz(Path(name), seed)
-    kept = (folder or Path()) / f"{name}.npz"
-    return load_npz(kept, seed) if kept.is_file() else _download(name, kept, seed)
+    if kind == "own":
+        return class_folders.open_kept(class_folders.own_path(folder, rest))
+    if name in DOWNLOADS:
+        kept = folder / f"{name}.npz"
+        dataset = load_npz(kept, seed) if kept.is_file() else _download(name, kept, seed)
+        names = NAMED.get(name, dataset.class_names)
+        fits = len(names) == len(dataset.class_names)
+        return dataclasses.replace(dataset, class_names=names) if fits else dataset
+    if kind == "local" and rest not in list_local(folder):
+        raise DatasetError(f"There is no data set {rest[:60]!r} in the folder {folder}.")
+    path = folder / rest if kind == "local" else Path(name)
+    if path.is_dir():
+        return class_folders.read_folder(path, FOLDER_SIDE_PX)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return class_folders.read_zip(path.read_bytes(), FOLDER_SIDE_PX, path.stem)
+    return load_npz(path, seed)
+
+
+def list_local(folder: Path) -> tuple[str, ...]:
+    """What lies in the folder of data sets besides the known ones: class folders, zips and `.npz` files."""
+    known = {"own", *(f"{name}.npz" for name in DOWNLOADS)}
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return ()
+    return tuple(
+        entry.name
+        for entry in entries
+        if entry.name not in known
+        and not entry.name.startswith(".")
+        and (entry.is_dir() or entry.suffix.lower() in (".npz", ".zip"))
+    )
 
 
 def _download(name: str, kept: Path, seed: int) -> ImageDataset:
     import importlib
 
     try:
-        (x_train, y_train), (x_test, y_test) = importlib.import_module(f"keras.datasets.{name}").load_data()
+        # Keras keeps what it fetches in the user's home; nothing is to be written outside the data folder.
+        config = importlib.import_module("keras.src.backend.config")
+        with tempfile.TemporaryDirectory() as fetched, _replaced(config, "_KERAS_DIR", fetched):
+            (x_train, y_train), (x_test, y_test) = importlib.import_module(f"keras.datasets.{name}").load_data()
     except Exception as error:  # whatever goes wrong on the way
         raise DatasetError(
             f"{name} could not be downloaded. Without a network, put the file {kept.name} into {kept.parent}, "
             "or choose digits or shapes."
         ) from error
     kept.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(kept, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    partial = kept.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.savez_compressed(stream, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    partial.replace(kept)
     return load_npz(kept, seed)
+
+
+@contextlib.contextmanager
+def _replaced(module: object, name: str, value: str) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)

@@ -1,4 +1,4 @@
-"""Small classifiers to train while one watches: LeNet-5, a small VGG, and ResNet-20.
+"""Small classifiers to train while one watches: LeNet-5, a small VGG, ResNet-20, or one that the user stacked.
 
 Sources: LeCun et al. 1998 (LeNet-5, here in the form that courses teach: fully connected C3, ReLU, max-pooling,
 softmax); Simonyan and Zisserman 2015 (blocks of 3 x 3 convolutions); He et al. 2016, section 4.2 (ResNet-20).
@@ -13,24 +13,37 @@ from typing import Any
 import keras
 import numpy as np
 
-from core.training.runs import NETWORKS
+from core.convolution.stack import StackError, StackFormatError, StackLayer, describe_stack, from_json, layer_names
+from core.training.runs import NETWORKS, STACK
 
 SMALLEST_SIDE_PX = 16
 LENET_SIDE_PX = 32
+MAX_STACK_PARAMETERS = 20_000_000
 
 
 class NetworkError(ValueError):
     """A network that cannot be built for this data."""
 
 
-def build_classifier(network: str, input_shape: tuple[int, int, int], classes: int, seed: int = 0) -> keras.Model:
+def build_classifier(
+    network: str, input_shape: tuple[int, int, int], classes: int, seed: int = 0, stack: str = ""
+) -> keras.Model:
     """A network by its name; all layers are named, and the seed decides its weights.
 
+    Args:
+        network: One of `NETWORKS`, or "stack".
+        input_shape: (H, W, C) of the pictures.
+        classes: Length of the logits.
+        seed: Decides the weights.
+        stack: For "stack", its layers as the JSON of `core.convolution.stack.to_json`.
+
     Raises:
-        NetworkError: If there is no such network, or the pictures are smaller than 16 px.
+        NetworkError: If there is no such network, it does not fit the pictures, or these are smaller than 16 px.
     """
-    if network not in NETWORKS:
+    if network not in (*NETWORKS, STACK):
         raise NetworkError(f"expected one of {', '.join(NETWORKS)}, received {network!r}")
+    if network == STACK:
+        return _stacked(stack, input_shape, classes, seed)
     if min(input_shape[:2]) < SMALLEST_SIDE_PX:
         raise NetworkError(f"Pictures must have at least {SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} pixels.")
     seeds = np.random.default_rng(seed)
@@ -44,6 +57,61 @@ def build_classifier(network: str, input_shape: tuple[int, int, int], classes: i
     x = builders[network](x, seeds)
     logits = keras.layers.Dense(classes, name="logits", kernel_initializer=_glorot(seeds))(x)
     return keras.Model(inputs, logits, name=network)
+
+
+def stack_before_logits(stack: str, input_shape: tuple[int, int, int]) -> tuple[StackLayer, ...]:
+    """The layers of a stack on pictures of this shape, without a softmax at its end: logits take its place.
+
+    Raises:
+        NetworkError: If the text is no stack, or it does not fit the pictures; the message says at which layer.
+    """
+    try:
+        _, layers = from_json(stack)
+        if layers and layers[-1].kind == "softmax":
+            layers = layers[:-1]
+        reports = describe_stack(input_shape, layers)
+    except (StackError, StackFormatError) as error:
+        height, width, channels = input_shape
+        raise NetworkError(f"On pictures of {height} x {width} x {channels}: {error}") from None
+    if any(layer.kind == "softmax" for layer in layers):
+        raise NetworkError("A softmax may stand at the end of the stack only, where the classes are.")
+    if sum(report.parameters for report in reports) > MAX_STACK_PARAMETERS:
+        raise NetworkError(f"The stack has more than {MAX_STACK_PARAMETERS:,} parameters: too large to watch it learn.")
+    return layers
+
+
+def _stacked(stack: str, input_shape: tuple[int, int, int], classes: int, seed: int) -> keras.Model:
+    seeds, layers = np.random.default_rng(seed), keras.layers
+    stacked = stack_before_logits(stack, input_shape)
+    inputs = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 127.5, -1, name="scale")(inputs)
+    for layer, label in zip(stacked, layer_names(stacked), strict=True):
+        name = label.lower().replace("-", "_").replace(" ", "_")
+        padding = layer.padding
+        if isinstance(padding, int):
+            x = layers.ZeroPadding2D(padding, name=f"{name}_padding")(x) if padding else x
+            padding = "valid"
+        if layer.kind == "conv":
+            x = layers.Conv2D(
+                layer.units,
+                layer.f,
+                layer.s,
+                padding=padding,
+                activation="relu",
+                kernel_initializer=_he(seeds),
+                name=name,
+            )(x)
+        elif layer.kind in ("pool_max", "pool_avg"):
+            pooling = layers.MaxPooling2D if layer.kind == "pool_max" else layers.AveragePooling2D
+            x = pooling(layer.f, layer.s, padding=padding, name=name)(x)
+        elif layer.kind == "flatten":
+            x = layers.Flatten(name=name)(x)
+        else:
+            x = layers.Flatten(name=f"{name}_flatten")(x) if len(x.shape) > 2 else x
+            x = layers.Dense(layer.units, activation="relu", kernel_initializer=_he(seeds), name=name)(x)
+    x = layers.Flatten(name="flatten_last")(x) if len(x.shape) > 2 else x
+    logits = layers.Dense(classes, name="logits", kernel_initializer=_glorot(seeds))(x)
+    return keras.Model(inputs, logits, name="stack")
 
 
 def _glorot(seeds: np.random.Generator) -> Any:

@@ -2,8 +2,9 @@
 
     python -m core.training.train --data mnist.npz --network lenet5 --epochs 3 --out DIR [--resume]
 
-`--data` is "digits", "shapes" or a file like `mnist.npz`. DIR then holds the network (`last.keras`), settings and
-history (`run.json`) and what the test pictures gave (`evaluation.json`).
+`--data` is "digits", "shapes", a file like `mnist.npz`, a folder of class folders, or a zip of them. DIR then holds the
+network (`last.keras`), settings and history (`run.json`), a program that trains it again with Keras alone (`train.py`)
+and what the test pictures gave (`evaluation.json`).
 """
 
 from __future__ import annotations
@@ -34,14 +35,10 @@ class _Printer(Report):
             print(f"epoch {metrics['epoch']:.0f}: {values}", flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Train as the command line says; returns the exit status."""
-    from core.training.networks import NetworkError
-    from core.training.trainer import train
-
+def _parser() -> argparse.ArgumentParser:
     plain = TrainingSettings()
     parser = argparse.ArgumentParser(prog="python -m core.training.train", description="train a classifier")
-    parser.add_argument("--data", required=True, help='"digits", "shapes", or a file like mnist.npz')
+    parser.add_argument("--data", required=True, help='"digits", "shapes", a file like mnist.npz, or class folders')
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--network", default=plain.network, choices=NETWORKS)
     parser.add_argument("--optimizer", default=plain.optimizer, choices=OPTIMIZERS)
@@ -50,22 +47,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=plain.batch)
     parser.add_argument("--epochs", type=int, default=plain.epochs)
     parser.add_argument("--shift-px", type=int, default=plain.shift_px, help="move training pictures at random")
+    parser.add_argument("--rotate-deg", type=float, default=plain.rotate_deg, help="turn them, each way")
+    parser.add_argument("--zoom", type=float, default=plain.zoom, help="enlarge or shrink them by up to this share")
+    parser.add_argument("--colour", type=float, default=plain.colour, help="change brightness, contrast, saturation")
+    parser.add_argument("--flip", action=argparse.BooleanOptionalAction, default=plain.flip, help="mirror half of them")
     parser.add_argument("--seed", type=int, default=plain.seed)
     parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch of the run in DIR")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train as the command line says; returns the exit status."""
+    from core.training.networks import NetworkError
+    from core.training.trainer import train
+
+    given = vars(_parser().parse_args(arguments))
+    data, out, resume = given.pop("data"), given.pop("out"), given.pop("resume")
     try:
-        settings = TrainingSettings(
-            given.network,
-            given.optimizer,
-            given.learning_rate,
-            given.schedule,
-            given.batch,
-            given.epochs,
-            given.shift_px,
-            given.seed,
-        )
-        dataset = open_dataset(given.data)
-        run = train(dataset, settings, given.out, _Printer(), resume=given.resume)
+        run = train(open_dataset(data), TrainingSettings(**given), out, _Printer(), resume=resume)
     except (DatasetError, TrainingError, NetworkError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -77,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         "parameters": run.parameters,
         "confusion": result.confusion.tolist(),
     }
-    (given.out / "evaluation.json").write_text(json.dumps(summary), encoding="utf-8")
+    (out / "evaluation.json").write_text(json.dumps(summary), encoding="utf-8")
     print(f"test accuracy {result.accuracy:.4f} on {result.confusion.sum():,} pictures, {run.seconds:.0f} s")
     return 0
 

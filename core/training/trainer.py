@@ -1,49 +1,59 @@
-"""The trainer: Keras `fit` with reports, checkpoints after every epoch, and a way to go on from the last one.
+"""The trainer: epochs in a compiled loop with reports, kept after every epoch, and a way to go on from there.
 
 What is minimised is the notes' cost J = 1/m sum L(y_hat, y), with the cross-entropy as L, by stochastic gradient
-descent, with momentum, or by Adam (Kingma and Ba 2015); the learning rate is constant or falls along a cosine
-(Loshchilov and Hutter 2017). The validation part is looked at after every epoch; the test part once, at the end.
+descent, with momentum, or by Adam (Kingma and Ba 2015). The learning rate is constant, falls along a cosine
+(Loshchilov and Hutter 2017), or is divided by ten after 60 % and 85 % of the steps (He et al. 2016 do so twice).
+The validation part is looked at after every epoch; the test part once, at the end.
 
-A run is a folder: `run.json` (settings, history, state), `last.keras` (network and optimiser after the last whole
-epoch). Imports Keras and TensorFlow.
+A run is a folder (`core.training.run_store`). The order of the pictures and what augmentation does to them depend on
+seed and epoch alone, so that a run that was stopped goes on as if it had not been. Imports Keras and TensorFlow.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from core.runtime.report import Report
 from core.training.datasets import ImageDataset
 from core.training.evaluation import evaluate_classifier
+from core.training.loop import BatchLoop, Evaluator, mean_cost, several_devices
 from core.training.networks import build_classifier
+from core.training.run_store import (
+    LAST,
+    RunRecord,
+    claim,
+    epoch_file,
+    network_file,
+    put_arrays,
+    put_file,
+    read_record,
+    release,
+    write_record,
+)
 from core.training.runs import TrainingError, TrainingRun, TrainingSettings
+from core.training.script import training_script
 
-# Python sees one loss of so many batches: `fit` spends less time between them.
-STEPS_PER_EXECUTION = 20
-EVALUATION_BATCH = 500
 # Guessing among a thousand classes costs 7: from here no training comes back, and then it is no number at all.
 DIVERGED_COST = 1e4
+STEP_SHARES = (0.6, 0.85)
+SHOWN_MISTAKES = 40
 
 
-@dataclass
-class _State:
-    """What `run.json` holds besides the settings."""
+@dataclasses.dataclass
+class _Curves:
+    """What is drawn of a run besides its history: first filters after each epoch, costs of the batches."""
 
-    dataset: str
-    history: list[dict[str, float]] = field(default_factory=list)
-    finished: bool = False
+    filters: list[NDArray[np.float32]]
+    batch_losses: list[NDArray[np.float32]]
 
 
 def train(
@@ -53,6 +63,8 @@ def train(
     report: Report | None = None,
     *,
     resume: bool = False,
+    devices: Sequence[str] | None = None,
+    record: RunRecord | None = None,
 ) -> TrainingRun:
     """Train a network and evaluate it on the test part.
 
@@ -60,188 +72,213 @@ def train(
         dataset: What is learned from, selected on and reported on.
         settings: What is trained and how.
         folder: Where the run is kept; made if it is not there.
-        report: Told the loss as it falls and every epoch's numbers.
+        report: Told the cost of every batch and each epoch's numbers.
         resume: Go on after the last whole epoch of the run in `folder`, if it holds one of the same settings.
+        devices: TensorFlow's names of the devices that share each batch; all GPUs of the machine if None.
+        record: Name, owner and origin of a new run.
 
     Raises:
-        TrainingError: If the loss stops being a number, or the run in `folder` has other settings.
+        TrainingError: If the cost stops being a number, the run in `folder` has other settings or cannot be read,
+            or another process trains it.
     """
     report = report or Report()
     folder.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
-    state = _read_state(folder, settings, dataset) if resume else None
-    if state is None:
-        state = _State(dataset.name)
-        model = _compiled(dataset, settings)
-    else:
-        model = keras.models.load_model(folder / "last.keras")
-    follower = _Follower(model, settings, state, folder, report, _steps(dataset, settings))
-    follower.filters.append(_first_filters(model))
-    if len(state.history) < settings.epochs:
-        model.fit(
-            _batches(dataset, settings, len(state.history)),
-            validation_data=_plain_batches(dataset, "validation"),
-            initial_epoch=len(state.history),
-            epochs=settings.epochs,
-            steps_per_epoch=_steps(dataset, settings),
-            callbacks=[follower],
-            shuffle=False,  # the batches come shuffled
-            verbose=0,
+    earlier = _earlier(folder, settings, dataset) if resume else None
+    claim(folder)
+    try:
+        return _train(dataset, settings, folder, report, several_devices(devices), record, earlier)
+    except TrainingError as error:
+        kept = read_record(folder)
+        if kept is not None:
+            write_record(folder, dataclasses.replace(kept, finished=True, failure=str(error)))
+        raise
+    finally:
+        release(folder)
+
+
+def _train(
+    dataset: ImageDataset,
+    settings: TrainingSettings,
+    folder: Path,
+    report: Report,
+    strategy: Any,
+    record: RunRecord | None,
+    earlier: RunRecord | None,
+) -> TrainingRun:
+    began_s = time.monotonic()
+    with strategy.scope():
+        if earlier is None:
+            model, curves = _compiled(dataset, settings), _Curves([], [])
+            curves.filters.append(first_filters(model))
+            record = dataclasses.replace(
+                record or RunRecord(settings, dataset.name),
+                settings=settings,
+                dataset=dataset.name,
+                created_s=time.time(),
+                class_names=dataset.class_names,
+                sizes=(len(dataset.train), len(dataset.validation), len(dataset.test)),
+                parameters=int(model.count_params()),
+            )
+            put_file(folder / "train.py", training_script(model, settings).encode())
+            write_record(folder, record)
+        else:
+            model, curves = keras.models.load_model(network_file(folder, earlier)), _read_curves(folder, earlier)
+            record = earlier
+        pictures, labels = dataset.part("train")
+        loop, evaluator = BatchLoop(model, pictures, labels, settings, strategy), Evaluator(model)
+    before_s = record.seconds
+    for epoch in range(len(record.history), settings.epochs):
+        numbers = _epoch(epoch, loop, evaluator, dataset, settings, report, curves)
+        numbers["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        curves.filters.append(first_filters(model))
+        record = _kept(folder, model, curves, record, numbers, before_s + time.monotonic() - began_s)
+        report(
+            (epoch + 1) / settings.epochs,
+            f"Epoch {epoch + 1} of {settings.epochs}",
+            {"epoch": float(epoch + 1), **{n: numbers[n] for n in ("loss", "accuracy", "val_loss", "val_accuracy")}},
         )
     report(1.0, "Testing")
-    logits = model.predict(_plain_batches(dataset, "test"), verbose=0)
-    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits)).astype(np.float32)
-    state.finished = True
-    _write_state(folder, settings, state)
+    return _tested(dataset, settings, folder, evaluator, record, curves, report)
+
+
+def _epoch(
+    epoch: int,
+    loop: BatchLoop,
+    evaluator: Evaluator,
+    dataset: ImageDataset,
+    settings: TrainingSettings,
+    report: Report,
+    curves: _Curves,
+) -> dict[str, float]:
+    """One epoch and a look at the validation part."""
+    began_s = time.monotonic()
+    costs: list[float] = []
+    right, seen = 0, 0
+    title = f"Epoch {epoch + 1} of {settings.epochs}"
+    for some, found in loop.epoch(epoch):
+        if not np.all(some < DIVERGED_COST):
+            raise TrainingError(
+                f"The cost grew beyond all bounds in epoch {epoch + 1}: the learning rate "
+                f"{settings.learning_rate:g} is too large for this network."
+            )
+        right += found
+        for cost in some.tolist():
+            costs.append(cost)
+            done = epoch + len(costs) / loop.steps
+            report(min(1.0, done / settings.epochs), title, {"epoch": done, "batch_loss": cost})
+    seen = min(len(dataset.train), loop.steps * settings.batch)
+    curves.batch_losses.append(np.array(costs, np.float32))
+    sizes = np.full(len(costs), settings.batch)
+    sizes[-1] = seen - settings.batch * (len(costs) - 1)  # J is the mean over the pictures, not over the batches
+    images, labels = dataset.part("validation")
+    logits = evaluator.logits(images, report.check)
+    return {
+        "loss": float(np.average(costs, weights=sizes)),
+        "accuracy": right / seen,
+        "val_loss": mean_cost(labels, logits),
+        "val_accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
+        "seconds": time.monotonic() - began_s,
+    }
+
+
+def _kept(
+    folder: Path, model: keras.Model, curves: _Curves, record: RunRecord, numbers: dict[str, float], seconds: float
+) -> RunRecord:
+    """Write what an epoch gave; the record last, since it says how far the other files are."""
+    before, after = network_file(folder, record), folder / epoch_file(len(record.history) + 1)
+    partial = folder / "partial.keras"
+    model.save(partial)
+    os.replace(partial, after)  # whole or not at all
+    put_arrays(
+        folder / "curves.npz", filters=np.stack(curves.filters), batch_losses=np.concatenate(curves.batch_losses)
+    )
+    # The name may have been changed on the page meanwhile.
+    name = (read_record(folder) or record).name
+    record = dataclasses.replace(record, name=name, history=(*record.history, numbers), seconds=seconds)
+    write_record(folder, record)
+    before.unlink(missing_ok=True)
+    return record
+
+
+def _tested(
+    dataset: ImageDataset,
+    settings: TrainingSettings,
+    folder: Path,
+    evaluator: Evaluator,
+    record: RunRecord,
+    curves: _Curves,
+    report: Report,
+) -> TrainingRun:
+    images, labels = dataset.part("test")
+    logits = evaluator.logits(images, report.check)
+    probabilities = np.asarray(keras.ops.softmax(logits), np.float32)
+    evaluation = evaluate_classifier(labels, probabilities)
+    shown = evaluation.mistakes[:SHOWN_MISTAKES]
+    put_arrays(folder / "result.npz", probabilities=probabilities, labels=labels, shown=shown, images=images[shown])
+    os.replace(network_file(folder, record), folder / LAST)
+    write_record(folder, dataclasses.replace(record, finished=True, failure="", test_accuracy=evaluation.accuracy))
     return TrainingRun(
         settings,
-        tuple(state.history),
-        np.stack(follower.filters),
+        record.history,
+        np.stack(curves.filters),
+        np.concatenate(curves.batch_losses),
         probabilities,
-        evaluate_classifier(dataset.labels[dataset.test], probabilities),
-        int(model.count_params()),
-        time.monotonic() - begun,
+        evaluation,
+        record.parameters,
+        record.seconds,
     )
 
 
 def _compiled(dataset: ImageDataset, settings: TrainingSettings) -> keras.Model:
-    shape = dataset.images.shape[1:]
-    model = build_classifier(settings.network, (shape[0], shape[1], shape[2]), len(dataset.class_names), settings.seed)
-    rate: Any = settings.learning_rate
-    if settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, settings.epochs * _steps(dataset, settings))
-    if settings.optimizer == "adam":
-        optimizer: Any = keras.optimizers.Adam(rate)
-    else:
-        optimizer = keras.optimizers.SGD(rate, momentum=0.9 if settings.optimizer == "momentum" else 0.0)
+    height, width, channels = dataset.images.shape[1:]
+    classes = len(dataset.class_names)
+    model = build_classifier(settings.network, (height, width, channels), classes, settings.seed, settings.stack)
     model.compile(
-        optimizer=optimizer,
+        optimizer=optimizer_of(settings, steps_in_all=settings.epochs * -(-len(dataset.train) // settings.batch)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        steps_per_execution=max(1, min(STEPS_PER_EXECUTION, _steps(dataset, settings) // 5)),
         jit_compile=False,
     )
     return model
 
 
-def _steps(dataset: ImageDataset, settings: TrainingSettings) -> int:
-    return -(-len(dataset.train) // settings.batch)
+def optimizer_of(settings: TrainingSettings, steps_in_all: int) -> keras.optimizers.Optimizer:
+    """The optimiser of a run with its learning rate over time."""
+    rate: Any = settings.learning_rate
+    schedules = keras.optimizers.schedules
+    if settings.schedule == "cosine":
+        rate = schedules.CosineDecay(rate, steps_in_all)
+    elif settings.schedule == "step":
+        after = [round(share * steps_in_all) for share in STEP_SHARES]
+        rate = schedules.PiecewiseConstantDecay(after, [rate, rate / 10, rate / 100])
+    if settings.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    return keras.optimizers.SGD(rate, momentum=0.9 if settings.optimizer == "momentum" else 0.0)
 
 
-def _batches(dataset: ImageDataset, settings: TrainingSettings, done: int) -> Any:
-    """Batches of the training part without end, in a new order each epoch; a resumed run draws other orders."""
-    images, labels = dataset.part("train")
-    pictures, answers = tf.constant(images), tf.constant(labels)
-    order = tf.data.Dataset.range(len(labels))
-    order = order.shuffle(len(labels), seed=settings.seed + 1000 * done, reshuffle_each_iteration=True)
-    seeds = tf.data.Dataset.random(seed=settings.seed + 1000 * done).batch(2)
-
-    def take(indices: Any, seed: Any) -> Any:
-        batch = tf.cast(tf.gather(pictures, indices), tf.float32)
-        if settings.shift_px:
-            batch = _shifted(batch, settings.shift_px, seed)
-        return batch, tf.gather(answers, indices)
-
-    batches = tf.data.Dataset.zip(order.repeat().batch(settings.batch), seeds)
-    return batches.map(take, num_parallel_calls=1).prefetch(4)
+def first_filters(model: keras.Model) -> NDArray[np.float32]:
+    """The weights of the first convolution (f, f, C, n); none (0, 0, 0, 0) where there is no convolution."""
+    first = next((layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)), None)
+    return np.zeros((0, 0, 0, 0), np.float32) if first is None else np.asarray(first.get_weights()[0], np.float32)
 
 
-def _shifted(batch: Any, most_px: int, seed: Any) -> Any:
-    """Each picture (N, H, W, C) moved by up to `most_px` pixels each way; its rim is repeated."""
-    height, width = batch.shape[1], batch.shape[2]
-    moves = tf.random.stateless_uniform((tf.shape(batch)[0], 2), seed, -most_px, most_px + 1, tf.int32)  # (N, 2)
-    rows = tf.clip_by_value(tf.range(height)[None] + moves[:, :1], 0, height - 1)  # (N, H)
-    columns = tf.clip_by_value(tf.range(width)[None] + moves[:, 1:], 0, width - 1)  # (N, W)
-    return tf.gather(tf.gather(batch, rows, batch_dims=1), columns, axis=2, batch_dims=1)
-
-
-def _plain_batches(dataset: ImageDataset, part: str) -> Any:
-    images, labels = dataset.part(part)
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(EVALUATION_BATCH)
-    return batches.map(lambda pictures, answers: (tf.cast(pictures, tf.float32), answers)).prefetch(2)
-
-
-def _first_filters(model: keras.Model) -> NDArray[np.float32]:
-    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
-    return np.asarray(first.get_weights()[0], np.float32)
-
-
-class _Follower(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports every few batches, and keeps the run after every epoch."""
-
-    def __init__(
-        self,
-        model: keras.Model,
-        settings: TrainingSettings,
-        state: _State,
-        folder: Path,
-        report: Report,
-        steps: int,
-    ) -> None:
-        super().__init__()
-        self._network = model
-        self._settings = settings
-        self._state = state
-        self._folder = folder
-        self._report = report
-        self._steps = steps
-        self._began_s = 0.0
-        self._epoch = 0
-        self.filters: list[NDArray[np.float32]] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch = epoch
-        self._began_s = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        loss = float((logs or {})["loss"])  # the mean over the epoch's batches so far
-        if not loss < DIVERGED_COST:
-            raise TrainingError(
-                f"The cost grew beyond all bounds in epoch {self._epoch + 1}: the learning rate "
-                f"{self._settings.learning_rate:g} is too large for this network."
-            )
-        done = self._epoch + (batch + 1) / self._steps
-        self._report(
-            min(1.0, done / self._settings.epochs),
-            f"Epoch {self._epoch + 1} of {self._settings.epochs}",
-            {"epoch": done, "loss": loss},
-        )
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        numbers = {name: float(value) for name, value in (logs or {}).items()}
-        numbers["learning_rate"] = float(keras.ops.convert_to_numpy(self._network.optimizer.learning_rate))
-        numbers["seconds"] = time.monotonic() - self._began_s
-        self._state.history.append(numbers)
-        self.filters.append(_first_filters(self._network))
-        partial = self._folder / "partial.keras"
-        self._network.save(partial)
-        os.replace(partial, self._folder / "last.keras")  # whole or not at all
-        _write_state(self._folder, self._settings, self._state)
-        self._report(
-            (epoch + 1) / self._settings.epochs,
-            f"Epoch {epoch + 1} of {self._settings.epochs}",
-            {"epoch": float(epoch + 1), **{name: numbers[name] for name in ("accuracy", "val_loss", "val_accuracy")}},
-        )
-
-
-def _write_state(folder: Path, settings: TrainingSettings, state: _State) -> None:
-    partial = folder / "run.partial"
-    content = {"settings": dataclasses.asdict(settings), **dataclasses.asdict(state)}
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(partial, folder / "run.json")
-
-
-def _read_state(folder: Path, settings: TrainingSettings, dataset: ImageDataset) -> _State | None:
-    """The state of an earlier run of the same settings; None where there is none."""
-    path = folder / "run.json"
-    if not path.is_file() or not (folder / "last.keras").is_file():
-        return None
+def _read_curves(folder: Path, record: RunRecord) -> _Curves:
+    """The curves as far as the record goes: a process that was killed may have written an epoch more."""
+    done = len(record.history)
+    steps = -(-record.sizes[0] // record.settings.batch)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        kept = TrainingSettings(**content["settings"])
-        state = _State(content["dataset"], content["history"], bool(content["finished"]))
-    except (ValueError, KeyError, TypeError) as error:
+        with np.load(folder / "curves.npz", allow_pickle=False) as kept:
+            filters, losses = kept["filters"], kept["batch_losses"]
+    except Exception as error:  # NumPy and zipfile raise a dozen types on damaged files
         raise TrainingError(f"The run in {folder} cannot be read; start it anew.") from error
-    if (kept, state.dataset) != (settings, dataset.name):
+    return _Curves(list(filters[: done + 1]), [losses[: done * steps]])
+
+
+def _earlier(folder: Path, settings: TrainingSettings, dataset: ImageDataset) -> RunRecord | None:
+    """The record of an earlier run of the same settings that can go on; None where there is none."""
+    record = read_record(folder)
+    if record is None or not network_file(folder, record).is_file() or not record.history:
+        return None
+    if (record.settings, record.dataset) != (settings, dataset.name):
         raise TrainingError(f"The run in {folder} was made with other settings or data; it cannot go on with these.")
-    return state
+    return record

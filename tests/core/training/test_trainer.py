@@ -1,23 +1,22 @@
 """The trainer: it learns, reports, is reproducible, goes on from its last epoch, and says when it cannot."""
 
 import dataclasses
+import io
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from core.runtime.report import JobCancelled, Progress, Report
-from core.training import tasks
+from core.training import run_store, tasks
 from core.training.datasets import DatasetError, ImageDataset, digits, drawn_shapes, open_dataset
 from core.training.networks import NetworkError, build_classifier
 from core.training.runs import NETWORKS, TrainingError, TrainingRun, TrainingSettings
-from core.training.tasks import training_script
 from core.training.train import main
-from core.training.trainer import _shifted, train
+from core.training.trainer import SHOWN_MISTAKES, train
 
 FEW = TrainingSettings(epochs=2, batch=32)
 
@@ -44,6 +43,8 @@ def test_lenet5_reads_most_digits_after_a_few_epochs(tmp_path: Path) -> None:
 def test_a_run_holds_its_history_and_filters(run: TrainingRun, few_digits: ImageDataset) -> None:
     assert [row["learning_rate"] for row in run.history] == pytest.approx([0.001, 0.0], abs=1e-6)  # half a cosine
     assert run.filters.shape == (3, 5, 5, 1, 6)
+    assert run.batch_losses.shape == (20,)
+    assert run.history[0]["loss"] == pytest.approx(run.batch_losses[:10].mean(), rel=1e-5)
     model = build_classifier("lenet5", (32, 32, 1), 10, FEW.seed)
     np.testing.assert_array_equal(run.filters[0], model.get_layer("C1").get_weights()[0])
     assert run.parameters == model.count_params()
@@ -64,6 +65,9 @@ def test_the_kept_network_is_the_one_that_was_tested(few_digits: ImageDataset, t
     np.testing.assert_allclose(keras.ops.softmax(logits), run.probabilities, atol=1e-5)
     kept = json.loads((tmp_path / "run.json").read_text())
     assert kept["finished"] and len(kept["history"]) == 2 and kept["settings"]["network"] == "lenet5"
+    assert kept["test_accuracy"] == run.evaluation.accuracy and kept["sizes"] == [320, 60, 100]
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {"run.json", "last.keras", "curves.npz", "result.npz", "train.py"}
 
 
 def test_a_cancelled_run_goes_on_after_its_last_whole_epoch(few_digits: ImageDataset, tmp_path: Path) -> None:
@@ -83,16 +87,24 @@ def test_a_cancelled_run_goes_on_after_its_last_whole_epoch(few_digits: ImageDat
     seen: list[Progress] = []
     run = train(few_digits, longer, tmp_path, Report(seen.append), resume=True)
     assert [row["loss"] for row in run.history[:2]] == [row["loss"] for row in kept["history"]]
-    assert len(run.history) == 4 and run.filters.shape[0] == 3  # before, and after the two epochs done here
+    assert len(run.history) == 4 and run.filters.shape[0] == 5 and run.batch_losses.shape == (40,)
     assert run.history[3]["learning_rate"] == pytest.approx(0, abs=1e-6)
+    whole = train(few_digits, longer, tmp_path / "whole")  # as if it had never been stopped
+    np.testing.assert_allclose(run.batch_losses, whole.batch_losses, rtol=0.02, atol=1e-3)
+    np.testing.assert_allclose(run.filters, whole.filters, atol=1e-3)
     assert train(few_digits, longer, tmp_path, resume=True).evaluation.accuracy == run.evaluation.accuracy
     with pytest.raises(TrainingError, match="made with other settings"):
         train(few_digits, FEW, tmp_path, resume=True)
 
 
+def test_a_run_that_is_trained_already_is_left_alone(few_digits: ImageDataset, tmp_path: Path) -> None:
+    run_store.claim(tmp_path)
+    with pytest.raises(TrainingError, match="being trained already"):
+        train(few_digits, FEW, tmp_path)
+
+
 def test_a_damaged_run_is_refused(few_digits: ImageDataset, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"settings": 3}')
-    (tmp_path / "last.keras").write_bytes(b"")
     with pytest.raises(TrainingError, match="cannot be read"):
         train(few_digits, FEW, tmp_path, resume=True)
 
@@ -101,6 +113,44 @@ def test_a_rate_that_is_too_large_is_told(few_digits: ImageDataset, tmp_path: Pa
     wild = dataclasses.replace(FEW, optimizer="sgd", learning_rate=1000.0, schedule="constant", epochs=3)
     with pytest.raises(TrainingError, match="learning rate 1000 is too large"):
         train(few_digits, wild, tmp_path)
+    record = run_store.read_record(tmp_path)
+    assert record is not None and record.finished and "too large" in record.failure
+
+
+def test_the_rate_falls_in_steps(few_digits: ImageDataset, tmp_path: Path) -> None:
+    run = train(few_digits, dataclasses.replace(FEW, schedule="step", epochs=10, batch=320), tmp_path)
+    rates = [row["learning_rate"] for row in run.history]
+    assert rates == pytest.approx([0.002] * 6 + [0.0002] * 2 + [0.00002] * 2)
+
+
+def test_a_batch_larger_than_the_data_is_the_data(few_digits: ImageDataset, tmp_path: Path) -> None:
+    run = train(few_digits, dataclasses.replace(FEW, batch=4096, epochs=1), tmp_path)
+    assert run.batch_losses.shape == (1,)
+
+
+STACK = '[[9, 9, 9], ["conv", 3, 1, 1, 4], ["pool_max", 2, 2, "valid"], ["dense", 12], ["softmax", 99]]'
+
+
+def test_a_stacked_network_ends_in_a_logit_for_each_class(few_digits: ImageDataset, tmp_path: Path) -> None:
+    model = build_classifier("stack", (32, 32, 1), 10, 0, STACK)
+    assert [layer.name for layer in model.layers][-1] == "logits" and model.output.shape == (None, 10)
+    assert model.count_params() == (9 + 1) * 4 + (16 * 16 * 4 + 1) * 12 + 13 * 10
+    run = train(few_digits, dataclasses.replace(FEW, network="stack", stack=STACK, epochs=1), tmp_path)
+    assert run.filters.shape == (2, 3, 3, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("stack", "sentence"),
+    [
+        ('[[9, 9, 9], ["conv", 50, 1, "valid", 4]]', "On pictures of 32 x 32 x 1: .* larger than its input"),
+        ('[[9, 9, 9], ["softmax", 4], ["dense", 4]]', "A softmax may stand at the end"),
+        ('[[9, 9, 9], ["dense", 90000]]', "has more than 20,000,000 parameters"),
+        ("no stack", "On pictures of 32 x 32 x 1"),
+    ],
+)
+def test_stacks_that_do_not_fit(stack: str, sentence: str) -> None:
+    with pytest.raises(NetworkError, match=sentence):
+        build_classifier("stack", (32, 32, 1), 10, 0, stack)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -131,18 +181,6 @@ def test_networks_that_cannot_be_built() -> None:
         build_classifier("lenet5", (8, 8, 1), 10)
 
 
-def test_shifts_move_whole_pictures() -> None:
-    pictures = np.random.default_rng(0).random((20, 9, 9, 1)).astype(np.float32)
-    moved = np.asarray(_shifted(pictures, 2, np.array([1, 2], np.int64)))
-    seen = set()
-    for before, after in zip(pictures, moved, strict=True):
-        padded = np.pad(before, ((2, 2), (2, 2), (0, 0)), mode="edge")
-        found = [(y, x) for y in range(5) for x in range(5) if (padded[y : y + 9, x : x + 9] == after).all()]
-        assert len(found) == 1
-        seen.add(found[0])
-    assert len(seen) > 8
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -154,6 +192,11 @@ def test_shifts_move_whole_pictures() -> None:
         {"batch": 0},
         {"epochs": 0},
         {"shift_px": 99},
+        {"rotate_deg": 200.0},
+        {"zoom": 0.9},
+        {"colour": -1.0},
+        {"network": "stack"},
+        {"stack": "[]"},
     ],
 )
 def test_settings_out_of_range(changed: dict[str, object]) -> None:
@@ -168,34 +211,11 @@ def test_the_command_trains_and_evaluates(tmp_path: Path, capsys: pytest.Capture
     np.savez(archive, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     assert main(["--data", str(archive), "--epochs", "1", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "epoch 1: accuracy" in said and "test accuracy" in said
+    assert "epoch 1: loss" in said and ", val_accuracy" in said and "test accuracy" in said
     evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert np.sum(evaluation["confusion"]) == evaluation["test_pictures"] == len(x_test)
     assert main(["--data", str(tmp_path / "absent.npz"), "--out", str(tmp_path / "out")]) == 2
     assert "There is no file" in capsys.readouterr().err
-
-
-def test_the_script_builds_the_same_network_and_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_classifier("lenet5", (28, 28, 1), 10)
-    random = np.random.default_rng(0)
-    parts = {f"x_{name}": random.integers(0, 256, (64, 28, 28), np.uint8) for name in ("train", "test")}
-    parts |= {f"y_{name}": np.arange(64) % 10 for name in ("train", "test")}
-    np.savez(tmp_path / "data.npz", **parts)
-    monkeypatch.chdir(tmp_path)
-    for optimizer in ("adam", "momentum", "sgd"):
-        names: dict[str, Any] = {}
-        exec(training_script(model, dataclasses.replace(FEW, epochs=1, optimizer=optimizer)), names)  # noqa: S102
-        assert names["model"].count_params() == model.count_params()
-        assert isinstance(
-            names["model"].optimizer, keras.optimizers.Adam if optimizer == "adam" else keras.optimizers.SGD
-        )
-        assert getattr(names["model"].optimizer, "momentum", 0.0) == (0.9 if optimizer == "momentum" else 0.0)
-    names = {}
-    exec(training_script(model, dataclasses.replace(FEW, epochs=1, shift_px=2)), names)  # noqa: S102
-    assert isinstance(names["trained"].layers[0], keras.layers.RandomTranslation)
-    assert names["trained"].count_params() == model.count_params()
-    constant = training_script(model, dataclasses.replace(FEW, schedule="constant"))
-    assert "CosineDecay" not in constant and f"Adam({FEW.learning_rate})" in constant
 
 
 def test_a_run_as_the_page_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -203,13 +223,19 @@ def test_a_run_as_the_page_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     trained = tasks.train_classifier("digits", TrainingSettings(epochs=1))
     assert trained.sizes == (1318, 120, 359) and trained.class_names[3] == "3"
     wrong = trained.run.evaluation.confusion.sum() - np.trace(trained.run.evaluation.confusion)
-    assert len(trained.mistakes.images) == min(wrong, tasks.SHOWN_MISTAKES)
+    assert len(trained.mistakes.images) == min(wrong, SHOWN_MISTAKES)
     assert (trained.mistakes.labels != trained.mistakes.predicted).all()
+    np.testing.assert_allclose(trained.mistakes.all_probabilities.max(axis=1), trained.mistakes.probabilities)
     path = tmp_path / "again.keras"
     path.write_bytes(trained.model)
     assert keras.models.load_model(path).count_params() == trained.run.parameters
-    few, sizes = tasks.sample_pictures("digits")
-    assert len(few.images) == 24 and sizes == {"training": 1318, "validation": 120, "test": 359}
+    assert [run.id for run in run_store.list_runs(tmp_path)] == [trained.id]
+    again = run_store.load_trained(tmp_path, trained.id)
+    np.testing.assert_array_equal(again.run.evaluation.confusion, trained.run.evaluation.confusion)
+    few = tasks.sample_pictures("digits")
+    assert len(few.images) == 24 and few.sizes == {"training": 1318, "validation": 120, "test": 359}
+    with np.load(io.BytesIO(tasks.pictures_file("digits"))) as parts:
+        assert parts["x_train"].shape == (1318, 32, 32, 1) and parts["y_validation"].shape == (120,)
 
 
 def test_data_that_cannot_be_downloaded_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
