@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2]
 CHAPTERS = {
     "convolution": set(),
     "architectures": {"convolution"},
-    "training": {"architectures", "convolution"},
+    "training": {"architectures", "convolution", "detection"},
     "detection": {"architectures"},
     "faces": {"architectures"},
     "style": {"architectures"},

@@ -1,0 +1,1 @@
+"""What helps when pictures are few: five measured experiments, each repeated over seeds."""
