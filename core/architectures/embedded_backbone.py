@@ -170,7 +170,7 @@ def normalise_activations(model: keras.Model, batches: Iterable[NDArray[np.float
     kernels multiplied by it.
 
     Args:
-        model: a network of `build_backbone` with head and max or average pooling; changed in place.
+        model: a network of `build_backbone`, or another chain of such layers; changed in place.
         batches: images (N, H, W, 3) in 0..255.
 
     Returns:
@@ -178,8 +178,8 @@ def normalise_activations(model: keras.Model, batches: Iterable[NDArray[np.float
     """
     import keras
 
-    names = [name for name in CONV_LAYERS if any(layer.name == name for layer in model.layers)]
-    taps = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    names = [layer.name for layer in model.layers if layer.name.startswith("block") and "_conv" in layer.name]
+    taps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     sums = [np.zeros(model.get_layer(name).filters) for name in names]
     positions = np.zeros(len(names))
     for batch in batches:

@@ -1,1 +1,1 @@
-"""Chapter 5.2: neural style transfer, by optimisation (Gatys et al., 2015) and feed-forward (Huang and Belongie, 2017)."""
+"""Chapter 5.2: style transfer by optimisation (Gatys et al., 2015) and feed-forward (Huang and Belongie, 2017)."""
