@@ -42,7 +42,10 @@ def overlay_heat(
     window_px: int = WINDOW_PX,
     stride_px: int = STRIDE_PX,
 ) -> Image:
-    """A copy of a canvas with every window's score as a coloured square in the middle of the window."""
+    """A copy of a canvas with every window's score as a coloured square in the middle of the window.
+
+    Where a score is NaN nothing is drawn.
+    """
     drawn = np.ascontiguousarray(canvas).copy()
     left, top, side = cell_area(level, canvas_scale, window_px, stride_px)
     rows, columns = scores.shape
@@ -55,6 +58,7 @@ def overlay_heat(
     clipped = np.clip(np.nan_to_num(scores), 0, 1).astype(np.float32)
     values = cv2.resize(clipped, size, interpolation=cv2.INTER_NEAREST)[..., None]  # (h, w, 1)
     opacity = OPACITY[0] + (OPACITY[1] - OPACITY[0]) * values
+    opacity[cv2.resize(np.isnan(scores).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) == 1] = 0.0
     part = drawn[y1:y2, x1:x2]
     part[:] = ((1 - opacity) * part + opacity * colours).round().astype(np.uint8)
     return drawn
