@@ -1,4 +1,4 @@
-"""Photographs on their way into the gallery and out of it: crops around faces, and changes that test recognition.
+"""Photographs on their way into the gallery and out of it: crops around faces, thumbnails and sheets of them.
 
 What is kept of a photograph is a crop around one face with the five points in it, enough for any encoder to align and
 encode it again; the rest of the picture is not stored. Pictures are RGB uint8 `(H, W, 3)`.
@@ -6,9 +6,8 @@ encode it again; the rest of the picture is not stored. Pictures are RGB uint8 `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from core.faces.alignment import similarity_transform, warp
@@ -82,61 +81,3 @@ def sheet_of(thumbnails: Iterable[Pixels], columns: int = 8, gap_px: int = 4) ->
         top, left = (side + gap_px) * (index // columns), (side + gap_px) * (index % columns)
         sheet[top : top + side, left : left + side] = tile
     return sheet
-
-
-def _mirrored(image: Pixels) -> Pixels:
-    return np.ascontiguousarray(image[:, ::-1])
-
-
-def _darker(image: Pixels) -> Pixels:
-    return (255 * 0.55 * (image / 255.0) ** 1.4).astype(np.uint8)
-
-
-def _blurred(image: Pixels) -> Pixels:
-    blurred = cv2.GaussianBlur(image, (0, 0), max(image.shape[:2]) / 200)
-    return np.asarray(blurred, np.uint8)
-
-
-def _noisy(image: Pixels) -> Pixels:
-    noise = np.random.default_rng(0).normal(0, 18, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-def _turned(image: Pixels) -> Pixels:
-    height, width = image.shape[:2]
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 18, 1.0)
-    turned = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8)
-
-
-def _small(image: Pixels) -> Pixels:
-    height, width = image.shape[:2]
-    scale = min(1.0, 200 / max(height, width))
-    size = (max(1, round(scale * width)), max(1, round(scale * height)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _grey(image: Pixels) -> Pixels:
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
-
-
-# What a second photograph of a person may differ in, to be tried on the one that there is.
-VARIATIONS: Mapping[str, tuple[str, Callable[[Pixels], Pixels]]] = {
-    "mirrored": ("Mirrored", _mirrored),
-    "darker": ("Darker", _darker),
-    "blurred": ("Blurred", _blurred),
-    "noisy": ("Noisy", _noisy),
-    "turned": ("Turned 18°", _turned),
-    "grey": ("Grey", _grey),
-    "small": ("200 px", _small),
-}
-
-
-def vary(image: Pixels, names: Iterable[str]) -> Pixels:
-    """The picture with these changes of `VARIATIONS`, in their own order whatever the order of the names."""
-    wanted = set(names)
-    changed = image
-    for name, (_, change) in VARIATIONS.items():
-        if name in wanted:
-            changed = change(changed)
-    return changed

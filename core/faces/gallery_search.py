@@ -20,6 +20,7 @@ from core.faces.gallery import Gallery
 from core.faces.gallery_models import EncodingRow, GalleryRow, PersonRow
 from core.faces.gallery_types import GalleryError, Match
 from core.faces.index import FaceIndex, Ids
+from core.faces.types import Floats
 
 ROWS_AT_ONCE = 20_000
 IDS_IN_A_QUERY = 500
@@ -93,6 +94,17 @@ class GallerySearch:
             if wanted >= len(index) or min(len(matches) for matches in answer) >= persons:
                 return tuple(matches[:persons] for matches in answer)
             wanted *= 4
+
+    def encoding_of(self, photo_id: int) -> Floats | None:
+        """The stored encoding of a photo `(D,)`; None where there is none by this encoder."""
+        query = select(EncodingRow.vector).where(
+            EncodingRow.owner == self.gallery.owner,
+            EncodingRow.encoder == self.encoder,
+            EncodingRow.photo_id == photo_id,
+        )
+        with self.gallery.store.read() as session:
+            stored = session.scalar(query)
+        return None if stored is None else np.frombuffer(stored, "<f4")
 
     def _add(self, session: Session) -> None:
         new = (EncodingRow.owner == self.gallery.owner, EncodingRow.encoder == self.encoder)

@@ -174,6 +174,13 @@ class FaceIndex:
         found.append(_nearest_rows(encodings, squares, alive, asked, wanted, start))
         return _exactly_nearest(np.concatenate(found, axis=1), ids, encodings, alive, asked, k)
 
+    def rows(self, at_most: int | None = None) -> Floats:
+        """A copy of the first encodings, in the order of their ids."""
+        with self._lock:
+            kept = np.flatnonzero(self._alive[: self._rows])[:at_most]
+            copy: Floats = self._encodings[kept]
+            return copy
+
     def wait(self) -> None:
         """Wait for lists that are being made."""
         builder = self._builder

@@ -84,6 +84,21 @@ def one_to_many(false_accept: float, comparisons: int, allowed_chance: float = 0
     )
 
 
+def threshold_for(different: Doubles, rate: float) -> float | None:
+    """The largest threshold, in hundredths, that accepts at most this share of the sorted distances `(N,)`.
+
+    None where the share is less than one of them: they are too few to tell.
+
+    >>> threshold_for(np.array([0.5, 0.7, 0.8, 0.9]), 0.25)
+    0.69
+    """
+    accepted = int(rate * len(different) + 1e-9)
+    if accepted < 1:
+        return None
+    limit = float(different[accepted]) if accepted < len(different) else float(different[-1]) + 0.01
+    return float(np.ceil(100 * limit) - 1) / 100
+
+
 def upper_limit(errors: int, trials: int, confidence: float = 0.95) -> float:
     """What a rate is at most, with this confidence, after so many errors in so many trials.
 
@@ -96,6 +111,6 @@ def upper_limit(errors: int, trials: int, confidence: float = 0.95) -> float:
         raise ValueError(f"expected 0 <= errors <= trials, received {errors} of {trials}")
     if errors == trials:
         return 1.0
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
-    return float(beta.ppf(confidence, errors + 1, trials - errors))
+    return float(betaincinv(errors + 1, trials - errors, confidence))
