@@ -18,6 +18,7 @@ from core.detection.evaluation import ImageDetections
 from core.detection.suppression import non_max_suppression
 from core.runtime.images import display_jpeg, fit_within
 from core.runtime.samples import load_sample
+from core.training.experiments.crops import ten_crops
 
 HEIGHT_PX, WIDTH_PX = 180, 320
 
@@ -129,6 +130,19 @@ def _lab() -> np.ndarray:
     return canvas
 
 
+def _advice() -> np.ndarray:
+    """The ten crops of a photograph: corners and middle, and their mirror images."""
+    pixels = fit_within(load_sample("chelsea"), 160)
+    crops = ten_crops(pixels[None], 84)[0]
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), (30, 34, 56), dtype=np.uint8)
+    side, gap = 58, 4
+    for index, crop in enumerate(crops):
+        top = 28 + index // 5 * (side + gap)
+        left = 7 + index % 5 * (side + gap)
+        canvas[top : top + side, left : left + side] = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    return canvas
+
+
 def _yolo() -> np.ndarray:
     """Boxes around a motorcycle before suppression, thin, and the one that suppression keeps, on a grid."""
     pixels = _window("motorcycle").copy()
@@ -151,6 +165,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "residual_networks": _residual,
     "inception": _inception,
     "training_lab": _lab,
+    "practical_advice": _advice,
     "yolo_detection": _yolo,
 }
 

@@ -20,9 +20,7 @@ def test_grey_features_are_skimages():
 def test_colour_features_are_skimages():
     images = drawn_shapes(60).images[:2]
     found = hog_features(images, HogSettings(orientations=6, cell_px=16, block_cells=1))
-    expected = skimage_hog(
-        images[1], orientations=6, pixels_per_cell=(16, 16), cells_per_block=(1, 1), channel_axis=2
-    )
+    expected = skimage_hog(images[1], orientations=6, pixels_per_cell=(16, 16), cells_per_block=(1, 1), channel_axis=2)
     np.testing.assert_allclose(found[1], expected, rtol=1e-5, atol=1e-6)
 
 
