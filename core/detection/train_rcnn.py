@@ -231,7 +231,8 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.average, self.parts, self.batches, self.minutes, self.out = average, parts, batches, minutes, out
         self.started = self.saved = time.monotonic()
-        self.steps, self.history = 0, []
+        self.steps, self.validate_every = 0, 0
+        self.history: list[dict[str, Any]] = []
         self.values: list[NDArray[Any]] = []
         self.validation = [i for i in batches.archive.indices("val") if batches.archive.records[i].exhaustive.any()]
 
@@ -277,7 +278,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         row: dict[str, Any] = {"round": epoch + 1, "steps": self.steps, "parts": list(self.parts)}
         row |= {"size_px": self.batches.size_px, "elapsed_s": round(time.monotonic() - self.started)}
         row |= {name: round(float(value), 4) for name, value in (logs or {}).items()}
-        if "head" in self.parts and epoch % 6 == 5:
+        if "head" in self.parts and self.validate_every and (epoch + 1) % self.validate_every == 0:
             runner = RcnnRunner(self.average, self.batches.archive.class_names)
             row["val"] = validate(runner, self.batches.archive, self.validation[::5])
         log.info("%s", row)
@@ -330,6 +331,7 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=1e-3)
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--mosaic", type=float, default=0.35)
+    parser.add_argument("--validate-every", type=int, default=6, help="rounds of 100 steps; 0 for at the end only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="mixed_bfloat16")
     args = parser.parse_args()
@@ -372,6 +374,7 @@ def main() -> None:
             copy_of_head(networks)
             copy_of_head(average)
         clock = Clock(average, parts, batches, minutes, args.out)
+        clock.validate_every = args.validate_every
         history += fit(training_of(networks, args.seed), batches, clock)
         (args.out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
     average.load(args.out / "rcnn.npz")
