@@ -10,8 +10,10 @@ Keras is imported inside the functions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,15 +28,16 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-VGG, YOLO = "vgg_imagenette", "yolo_11"
+VGG, YOLO, MOBILENET = "vgg_imagenette", "yolo_11", "mobilenet_v2"
 MAP_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that learned elsewhere: its weights' row, what it learned, where it is cut, and what it reads.
+    """A network that learned elsewhere: its name, what it learned, where it is cut, and what it reads.
 
-    `frozen_to` is the last layer that always stays frozen, `features_at` the layer over which the average is taken.
+    The name is that of its row in the list of models, but for networks of `keras.applications`. `frozen_to` is the
+    last layer that always stays frozen, `features_at` the layer over which the average is taken.
     """
 
     weights: str
@@ -63,7 +66,19 @@ BACKBONES: dict[str, Backbone] = {
         "stage4_out_relu",
         64,
     ),
+    MOBILENET: Backbone(
+        MOBILENET,
+        "MobileNetV2 of keras.applications",
+        "1,000 classes of ImageNet photographs",
+        "block_12_add",
+        "out_relu",
+        96,
+    ),
 }
+# Whole, as the architecture explorer fetches it, and without its classifier.
+MOBILENET_FILES = tuple(
+    f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224{ending}.h5" for ending in ("", "_no_top")
+)
 
 
 def available_backbones() -> tuple[str, ...]:
@@ -73,10 +88,18 @@ def available_backbones() -> tuple[str, ...]:
 
 
 def _is_here(registry: Registry, name: str) -> bool:
+    if name == MOBILENET:
+        return fetched_mobilenet() is not None
     try:
         return registry.where(name) is not None
     except WeightsError:
         return False
+
+
+def fetched_mobilenet() -> Path | None:
+    """The file of MobileNetV2's weights where Keras keeps what it has fetched; None if it never was."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    return next((folder / name for name in MOBILENET_FILES if (folder / name).is_file()), None)
 
 
 def choose_backbone(name: str) -> Backbone:
@@ -98,22 +121,47 @@ def load(backbone: Backbone) -> keras.Model:
     import keras
 
     side = backbone.input_px
-    image = keras.Input((side, side, 3), name="image")
     if backbone.weights == VGG:
         whole = embedded_backbone.load_backbone(input_shape=(side, side, 3))
-        return keras.Model(whole.inputs, whole.get_layer(backbone.features_at).output, name="backbone")
+    else:
+        image = keras.Input((side, side, 3), name="image")
+        whole = _detector_backbone(image) if backbone.weights == YOLO else _mobilenet(image)
+    return keras.Model(whole.inputs, whole.get_layer(backbone.features_at).output, name="backbone")
+
+
+def _detector_backbone(image: Any) -> keras.Model:
+    import keras
+
     from core.detection import yolo
     from core.detection.embedded import embedded_detector
 
     kept = embedded_detector()
     detector = yolo.build_detector(len(kept.class_names))
     detector.load_weights(kept.path)
-    features = yolo.backbone_features(image)
-    whole = keras.Model(image, features, name="whole_backbone")
-    for layer in whole.layers:
+    return _filled(keras.Model(image, yolo.backbone_features(image), name="whole_backbone"), detector)
+
+
+def _mobilenet(image: Any) -> keras.Model:
+    import keras
+
+    path = fetched_mobilenet()
+    if path is None:
+        raise ExperimentError("The weights of MobileNetV2 are no longer where Keras keeps what it has fetched.")
+    scaled = keras.layers.Rescaling(1 / 127.5, -1, name="scale")(image)  # 0..255 -> -1..1
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=scaled)
+    try:
+        fetched = keras.applications.MobileNetV2(include_top=path.name == MOBILENET_FILES[0], weights=str(path))
+    except Exception as error:  # h5py and Keras raise a dozen types on damaged files
+        raise ExperimentError(f"The file {path.name} cannot be read as weights of MobileNetV2.") from error
+    return _filled(network, fetched)
+
+
+def _filled(network: keras.Model, trained: keras.Model) -> keras.Model:
+    """The network with the weights of the trained one's layers of the same names."""
+    for layer in network.layers:
         if layer.weights:
-            layer.set_weights(detector.get_layer(layer.name).get_weights())
-    return keras.Model(image, whole.get_layer(backbone.features_at).output, name="backbone")
+            layer.set_weights(trained.get_layer(layer.name).get_weights())
+    return network
 
 
 def lower_part(backbone: Backbone, network: keras.Model) -> keras.Model:

@@ -1,5 +1,8 @@
 """Backbones cut in two: the parts together are the whole, and the frozen features are its averaged maps."""
 
+import os
+
+import keras
 import numpy as np
 import pytest
 
@@ -7,8 +10,16 @@ from core.training.experiments import backbone as backbones
 from core.training.experiments.settings import ExperimentError
 
 
-@pytest.fixture(scope="module", params=backbones.available_backbones())
-def loaded(request):
+@pytest.fixture(scope="module", params=[*backbones.available_backbones(), backbones.MOBILENET])
+def loaded(request, tmp_path_factory):
+    if request.param == backbones.MOBILENET:  # random weights, laid where Keras keeps what it has fetched
+        home = tmp_path_factory.mktemp("keras")
+        (home / "models").mkdir()
+        made = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
+        made.save_weights(home / "models" / "made.weights.h5")
+        (home / "models" / "made.weights.h5").rename(home / "models" / backbones.MOBILENET_FILES[1])
+        os.environ["KERAS_HOME"] = str(home)
+        request.addfinalizer(lambda: os.environ.pop("KERAS_HOME"))
     chosen = backbones.BACKBONES[request.param]
     return chosen, backbones.load(chosen)
 
@@ -16,6 +27,16 @@ def loaded(request):
 def test_the_detectors_backbone_is_always_here():
     assert backbones.YOLO in backbones.available_backbones()
     assert backbones.choose_backbone("auto").weights == backbones.available_backbones()[0]
+
+
+def test_mobilenet_is_offered_where_it_was_fetched(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert backbones.MOBILENET not in backbones.available_backbones()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / backbones.MOBILENET_FILES[0]).write_bytes(b"no weights")
+    assert backbones.MOBILENET in backbones.available_backbones()
+    with pytest.raises(ExperimentError, match="cannot be read as weights"):
+        backbones.load(backbones.BACKBONES[backbones.MOBILENET])
 
 
 def test_an_unknown_backbone_is_told():
