@@ -1,6 +1,7 @@
 """Detection without the app.
 
-    python -m core.detection.detect IMAGE_OR_FOLDER... [--model embedded|yolox_nano|yolox_s|FILE.onnx]
+    python -m core.detection.detect IMAGE_OR_FOLDER...
+        [--model embedded|rcnn|fast_rcnn|faster_rcnn|yolox_nano|yolox_s|FILE.onnx]
         [--confidence 0.25] [--iou 0.45] --json OUT.json [--draw DIR]
 
 The JSON is a list of {"file_name", "category", "bbox" [x, y, w, h] in pixels of the original, "score"}.
@@ -18,8 +19,9 @@ from typing import Any
 from core.detection.drawing import draw_detections
 from core.detection.embedded import WeightsError
 from core.detection.predictions import PictureError, select
+from core.detection.rcnn.results import FORMS
 from core.detection.report_rows import coco_rows
-from core.detection.tasks import EMBEDDED, run_network
+from core.detection.tasks import EMBEDDED, PRETRAINED, run_network
 from core.detection.yolox import ModelError
 from core.runtime.images import ImageError, decode_image, encode_jpeg
 
@@ -62,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="detect objects in pictures")
     parser.add_argument("paths", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument(
-        "--model", default=EMBEDDED, help="embedded, yolox_nano, yolox_s, or an ONNX file of a YOLOX network"
+        "--model",
+        default=EMBEDDED,
+        help=f"embedded, {', '.join((*FORMS, *PRETRAINED))}, or an ONNX file of a YOLOX network",
     )
     parser.add_argument("--confidence", type=float, default=0.25)
     parser.add_argument("--iou", type=float, default=0.45)

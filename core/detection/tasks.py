@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from core.detection.embedded import DetectorWeights, embedded_detector
 from core.detection.predictions import NetworkAnswer, Selection, answer_of, letterbox_picture, select
+from core.detection.rcnn.results import FORMS
+from core.detection.region_tasks import form_answer
 from core.detection.yolox import ModelError, load_yolox, run_yolox
 from core.runtime import weights
 from core.runtime.inference import Network, fastest
@@ -69,12 +71,14 @@ def _yolox(path: Path, modified_ns: int, name: str) -> Run:
 def _detector(model: str) -> Run:
     if model == EMBEDDED:
         return _embedded(embedded_detector())
+    if model in FORMS:
+        return lambda image: form_answer(image, model)
     if model in PRETRAINED:
         path, name = weights.require(model), weights.describe(model).title
     else:
         path, name = Path(model), Path(model).name
         if not path.is_file():
-            names = ", ".join(f'"{known}"' for known in (EMBEDDED, *PRETRAINED))
+            names = ", ".join(f'"{known}"' for known in (EMBEDDED, *FORMS, *PRETRAINED))
             raise ModelError(f"expected {names} or an ONNX file of a YOLOX network, found no file {model!r}")
     return _yolox(path, path.stat().st_mtime_ns, name)
 
@@ -82,7 +86,8 @@ def _detector(model: str) -> Run:
 def run_network(image: NDArray[np.uint8], model: str = EMBEDDED) -> NetworkAnswer:
     """All that a detector says about an RGB picture uint8 (H, W, 3); `predictions.select` picks the boxes.
 
-    `model` is "embedded", "yolox_nano", "yolox_s", or the path of a YOLOX network in an ONNX file.
+    `model` is "embedded", one of the R-CNN family ("rcnn", "fast_rcnn", "faster_rcnn"), "yolox_nano", "yolox_s", or
+    the path of a YOLOX network in an ONNX file.
 
     Raises:
         PictureError: If the array is no picture.

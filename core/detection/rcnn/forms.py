@@ -180,7 +180,7 @@ class RcnnRunner:
         image: Image,
         proposals_xyxy: Floats,
         search_ms: float,
-        progress: Callable[[float], None] = lambda fraction: None,
+        progress: Callable[[float, Image], None] = lambda fraction, crops: None,
     ) -> FormAnswer:
         """R-CNN: every proposal warped, and the whole network on every crop."""
         watch = _Stopwatch()
@@ -189,7 +189,7 @@ class RcnnRunner:
         watch("crops warped")
         scores, corrections = [np.zeros((0, len(self.class_names) + 1), np.float32)], [np.zeros((0, 4), np.float32)]
         for start in range(0, len(crops), CROPS_AT_ONCE):
-            progress(start / len(crops))
+            progress(start / len(crops), crops[start : start + CROPS_AT_ONCE])
             part = self.look_at_crops(crops[start : start + CROPS_AT_ONCE].astype(np.float32))
             scores.append(part[0].numpy())
             corrections.append(part[1].numpy())
