@@ -341,7 +341,8 @@ async def _host(pipe: Pipe) -> None:
 
     config = pipe.config
     os.environ.update(in_worker.environment())  # the template's too
-    threads = {"call": cpu_cores(), "job": max(1, cpu_cores() // config["jobs"])}
+    # A job alone is to have two cores also where two may run.
+    threads = {"call": cpu_cores(), "job": max(min(2, cpu_cores()), cpu_cores() // config["jobs"])}
     dask.config.set({f"distributed.{name}": False for name in NOT_NEEDED})
     dask.config.set(
         {

@@ -10,7 +10,7 @@ one sentence that names the variable, what was expected and what was received.
 ``CNN_WORKBENCH_TLS_CERT``       this machine's certificate (a PEM file)
 ``CNN_WORKBENCH_TLS_KEY``        its private key (a PEM file)
 ``CNN_WORKBENCH_CALL_WORKERS``   worker processes for short calls (1, or 2 from 8 cores on)
-``CNN_WORKBENCH_JOB_WORKERS``    worker processes for long jobs (1, or 2 from 8 cores on)
+``CNN_WORKBENCH_JOB_WORKERS``    worker processes for long jobs (2: two people can train at once)
 ``CNN_WORKBENCH_WORKER_MEMORY``  memory limit of one worker, such as ``6GB`` (default: a share of the machine)
 ``CNN_WORKBENCH_QUEUED_JOBS``    jobs that may wait at once (8)
 ``CNN_WORKBENCH_OWNER_JOBS``     jobs one owner may have waiting and running (4)
@@ -126,7 +126,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
     cores = cpu_cores()
     call_workers = _count(values, "CALL_WORKERS", default=2 if cores >= 8 else 1)
-    job_workers = _count(values, "JOB_WORKERS", default=2 if cores >= 8 else 1)
+    job_workers = _count(values, "JOB_WORKERS", default=2)  # the second starts when it is first needed
     share = int(0.9 * machine_memory_bytes() / (call_workers + job_workers))
     limit = share
     if "WORKER_MEMORY" in values:

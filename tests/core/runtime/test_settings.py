@@ -26,12 +26,12 @@ def test_nothing_needs_to_be_set() -> None:
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (7, 1), (8, 2), (64, 2)])
-def test_bigger_machines_have_two_workers_of_each_kind(
+def test_bigger_machines_have_two_workers_for_calls_and_all_may_have_two_for_jobs(
     monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
 ) -> None:
     monkeypatch.setattr(module, "cpu_cores", lambda: cores)
     found = load_settings({})
-    assert (found.call_workers, found.job_workers) == (workers, workers)
+    assert (found.call_workers, found.job_workers) == (workers, 2)
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
