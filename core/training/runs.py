@@ -35,11 +35,11 @@ class TrainingSettings:
 
     network: str = "lenet5"
     optimizer: str = "adam"
-    learning_rate: float = 0.002
+    learning_rate: float = 0.003
     schedule: str = "cosine"
-    batch: int = 64
-    epochs: int = 10
-    shift_px: int = 0
+    batch: int = 128
+    epochs: int = 28
+    shift_px: int = 2
     seed: int = 0
     flip: bool = False
     rotate_deg: float = 0.0

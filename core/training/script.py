@@ -65,6 +65,7 @@ def training_script(model: keras.Model, settings: TrainingSettings) -> str:
     return "\n".join(
         [
             _HEAD.format(name=model.name),
+            "from typing import Any\n" if settings.augments else "",
             keras_code(model).strip().replace("import keras\n", "import keras\nimport numpy as np\n", 1),
             "",
             "# How the weights of each layer are drawn at first",

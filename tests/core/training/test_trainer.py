@@ -18,7 +18,7 @@ from core.training.runs import NETWORKS, TrainingError, TrainingRun, TrainingSet
 from core.training.train import main
 from core.training.trainer import SHOWN_MISTAKES, train
 
-FEW = TrainingSettings(epochs=2, batch=32)
+FEW = TrainingSettings(epochs=2, batch=32, learning_rate=0.002, shift_px=0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def run(few_digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> T
 
 
 def test_lenet5_reads_most_digits_after_a_few_epochs(tmp_path: Path) -> None:
-    run = train(digits(), TrainingSettings(epochs=4), tmp_path)
+    run = train(digits(), TrainingSettings(epochs=4, batch=32, shift_px=0), tmp_path)
     assert run.evaluation.accuracy > 0.9
     assert run.history[0]["loss"] > 2 * run.history[-1]["loss"]
     assert run.probabilities.shape == (359, 10)
@@ -220,7 +220,7 @@ def test_the_command_trains_and_evaluates(tmp_path: Path, capsys: pytest.Capture
 
 def test_a_run_as_the_page_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CNN_WORKBENCH_HOME", str(tmp_path))
-    trained = tasks.train_classifier("digits", TrainingSettings(epochs=1))
+    trained = tasks.train_classifier("digits", TrainingSettings(epochs=2, batch=32))
     assert trained.sizes == (1318, 120, 359) and trained.class_names[3] == "3"
     wrong = trained.run.evaluation.confusion.sum() - np.trace(trained.run.evaluation.confusion)
     assert len(trained.mistakes.images) == min(wrong, SHOWN_MISTAKES)
