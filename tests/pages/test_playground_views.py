@@ -164,3 +164,43 @@ def test_the_code_of_the_layer_runs_in_three_libraries(open_page):
     assert not app.error
     pairs = app.dataframe[1].value
     assert len(pairs) == 3 and pairs["Largest difference"].max() < 1e-4
+
+
+# (filter, key of its slider, new value)
+MOVED = [
+    ("Gaussian blur", "sigma", 2.5),
+    ("Gaussian blur", "size", 9),
+    ("Gabor", "angle", 60),
+    ("Gabor", "wave", 9.5),
+]
+
+
+def shown_first(app):
+    """What stands under the headings of input and output, and the sums of the inspector."""
+    heads = [element.value for element in app.markdown if element.value.startswith(("**Input", "**Output", "Σ"))]
+    return sorted(heads), [latex.value for latex in app.latex], app.caption[-1].value
+
+
+@pytest.mark.parametrize(("name", "key", "value"), MOVED)
+def test_a_moved_slider_shows_what_a_link_with_its_value_shows(open_page, monkeypatch, name, key, value):
+    from pages.parts import pace
+
+    monkeypatch.setattr(pace, "PAUSE_S", 0.0)
+    query = {"filter": name, "pad": "valid", "row": "100", "col": "120"}
+    app = open_page(PAGE, **query)
+    before = shown_first(app)
+    app.slider(key=key).set_value(value).run()
+    assert not app.exception
+    moved = shown_first(app)
+    assert moved != before
+    assert moved == shown_first(open_page(PAGE, **query, **{key: str(value)}))
+
+
+def test_a_slider_that_makes_the_filter_too_large_gets_one_sentence(open_page):
+    app = open_page(PAGE, image="Chelsea the cat", filter="Gaussian blur", pad="valid", size="5")
+    app.slider(key="dilation").set_value(8).run()
+    app.slider(key="size").set_value(31).run()
+    assert not app.exception
+    assert [error.value[:10] for error in app.error] in ([], ["The filter"])
+    app.slider(key="size").set_value(3).run()
+    assert not app.exception and not app.error

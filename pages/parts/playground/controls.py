@@ -13,6 +13,8 @@ CUSTOM = "custom"
 KERNEL_KEY = "kernel"
 OWN_KERNEL = "0 -1 0; -1 5 -1; 0 -1 0"
 LARGEST_GRID = 15
+# The keys of the sliders by the parameter of the filter that they set.
+SLIDERS = {"size": "size", "sigma": "sigma", "orientation_deg": "angle", "wavelength_px": "wave"}
 
 
 def matrix_text(matrix: np.ndarray) -> str:
@@ -106,6 +108,15 @@ def filter_controls(*, default: str = "sobel_vertical") -> ChosenFilter:
             help="The distance between two stripes that the filter answers to.",
         )
     return ChosenFilter(name, FILTERS[name].label, filter_kernel(name, size, **values))
+
+
+def moved_filter(chosen: ChosenFilter) -> ChosenFilter:
+    """The same filter as its sliders stand now, without drawing them."""
+    if chosen.name == CUSTOM:
+        return chosen
+    parameters = FILTERS[chosen.name].parameters
+    values = {name: st.session_state[SLIDERS[name]] for name in parameters if SLIDERS[name] in st.session_state}
+    return ChosenFilter(chosen.name, chosen.label, filter_kernel(chosen.name, int(values.pop("size", 3)), **values))
 
 
 def _own_kernel() -> np.ndarray:

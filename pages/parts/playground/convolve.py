@@ -1,7 +1,7 @@
 """The main view: an input, a filter, the output, and the window behind any output pixel."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -25,13 +25,15 @@ from pages.parts.compute import compute
 from pages.parts.downloads import download_array, download_picture
 from pages.parts.formula import formula, output_size_formula, sum_of_products
 from pages.parts.image_input import image_input
-from pages.parts.pace import picture_first
+from pages.parts.pace import picture_first, remember, unless_more_moved
 from pages.parts.pixels import Box, Pixel, number_grid, picture
 from pages.parts.playground.controls import (
+    SLIDERS,
     ChosenFilter,
     filter_controls,
     kernel_editor,
     matrix_text,
+    moved_filter,
     settings_controls,
 )
 
@@ -64,6 +66,45 @@ class Input:
         return max(self.values.shape[:2]) <= LARGEST_NUMBERS and self.values.ndim == 2
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """All that an output is made of; `show` is one of signed, absolute, clipped, auto."""
+
+    given: Input
+    chosen: ChosenFilter
+    settings: ConvolutionSettings
+    show: str
+
+    @property
+    def shown_as(self) -> str:
+        """How the numbers become colours, "auto" resolved."""
+        if self.show != "auto":
+            return self.show
+        return "clipped" if abs(self.chosen.kernel.sum()) > 0.5 else "signed"
+
+    @property
+    def values(self) -> np.ndarray:
+        """What the filter is applied to: the colours of a photograph only where they are shown."""
+        given = self.given
+        if not given.is_image or (self.shown_as == "clipped" and given.values.ndim == 3):
+            return given.values
+        return _grey(given.fingerprint, given.values)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal outputs."""
+        return f"{self.given.fingerprint} {content_hash(self.chosen.kernel)} {self.settings} {self.shown_as}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An output that stands on the page: its numbers, its picture RGB uint8, the pixel selected in it."""
+
+    output: np.ndarray
+    shown: np.ndarray
+    pixel: Pixel
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _grey(fingerprint: str, _pixels: np.ndarray) -> np.ndarray:
     return luminance(_pixels)
@@ -82,17 +123,17 @@ def view() -> None:
 
 def _view(playing: bool) -> None:
     controls, left, right = st.columns([1.05, 1.4, 1.4], gap="medium")
+    with right:
+        drawn = _at_once()
     with controls:
         given = _input_controls()
         chosen = filter_controls()
         settings = settings_controls()
-        colour, show_as = _display_controls(given, chosen)
+        recipe = Recipe(given, chosen, settings, _display_controls(given))
 
-    values = given.values
-    if given.is_image and not colour:
-        values = _grey(given.fingerprint, given.values)
+    values = recipe.values
     try:
-        output = convolve(values, chosen.kernel, settings)
+        output = convolve(values, chosen.kernel, settings) if drawn is None else drawn.output
     except FilterTooLarge as error:
         with left:
             _draw_input(given, None, settings, chosen)
@@ -103,11 +144,11 @@ def _view(playing: bool) -> None:
     pixel = _pixel_fields(output.shape[0], output.shape[1], channel=values.ndim == 3)
     window = window_at(plane, chosen.kernel, settings, pixel.row, pixel.column)
     with right:
-        shown = _draw_output(output, given, pixel, show_as)
+        shown = _draw_output(output, given, pixel, recipe.shown_as) if drawn is None else drawn.shown
     with left:
         _draw_input(given, window, settings, chosen)
     if not given.as_numbers:
-        picture_first(f"{given.fingerprint} {content_hash(chosen.kernel)} {settings} {show_as}", key="output")
+        picture_first(recipe.fingerprint, key="output")
     _inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
@@ -125,6 +166,24 @@ def _view(playing: bool) -> None:
         download_picture(shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
         download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
         download_array(chosen.kernel, name=f"filter_{chosen.name}", key="kernel_npy", label="Filter (.npy)")
+    remember(recipe, SLIDERS.values(), key="output")
+
+
+def _at_once() -> Drawn | None:
+    """Draw the output before the controls where only a slider of the filter has moved, and let it be seen first."""
+    before: Recipe | None = unless_more_moved(SLIDERS.values(), key="output")
+    if before is None or before.given.as_numbers or not {"row", "col"} <= st.session_state.keys():
+        return None
+    recipe = replace(before, chosen=moved_filter(before.chosen))
+    try:
+        output = convolve(recipe.values, recipe.chosen.kernel, recipe.settings)
+    except FilterTooLarge:
+        return None
+    rows, columns = output.shape[:2]
+    pixel = _inside(int(st.session_state["row"]), int(st.session_state["col"]), rows, columns)
+    shown = _draw_output(output, recipe.given, pixel, recipe.shown_as)
+    picture_first(recipe.fingerprint, key="output")
+    return Drawn(output, shown, pixel)
 
 
 def _input_controls() -> Input:
@@ -165,11 +224,10 @@ def _choose_matrix() -> None:
     st.session_state["input"] = "matrix"
 
 
-def _display_controls(given: Input, chosen: ChosenFilter) -> tuple[bool, str]:
+def _display_controls(given: Input) -> str:
     if not given.is_image:
-        return False, "signed"
-    keeps_brightness = abs(chosen.kernel.sum()) > 0.5
-    show_as = st.selectbox(
+        return "signed"
+    return st.selectbox(
         "Show as",
         ["auto", "signed", "absolute", "clipped"],
         key="show",
@@ -178,9 +236,6 @@ def _display_controls(given: Input, chosen: ChosenFilter) -> tuple[bool, str]:
         "clipped: as a picture, cut to 0–255, the filter applied to red, green and blue. "
         "auto: clipped for filters that keep the brightness, signed for the others.",
     )
-    if show_as == "auto":
-        show_as = "clipped" if keeps_brightness else "signed"
-    return show_as == "clipped" and given.values.ndim == 3, show_as
 
 
 def _step_when_playing(rows: int, columns: int) -> None:
@@ -211,7 +266,11 @@ def _pixel_fields(rows: int, columns: int, *, channel: bool) -> Pixel:
         "Column", 0, None, default_column, key="col", bind="query-params", help=f"Output column, 0 to {columns - 1}."
     )
     play.toggle("Play", key="play", help="Let the window walk over the input, one output pixel after another.")
-    return Pixel(min(int(row), rows - 1), min(int(column), columns - 1))
+    return _inside(int(row), int(column), rows, columns)
+
+
+def _inside(row: int, column: int, rows: int, columns: int) -> Pixel:
+    return Pixel(min(row, rows - 1), min(column, columns - 1))
 
 
 def _default_pixel(rows: int, columns: int) -> tuple[int, int]:
