@@ -44,12 +44,16 @@ class Strategy:
     measures: tuple[str, ...] = MEASURES
 
 
-STRATEGIES = (
-    Strategy("rgb", 50.0),
-    Strategy("rgb", 50.0, ("texture", "size", "fill")),
-    Strategy("lab", 100.0),
-    Strategy("lab", 100.0, ("texture", "size", "fill")),
-)
+WITHOUT_COLOUR = ("texture", "size", "fill")
+
+
+def strategies_at(scale: float) -> tuple[Strategy, ...]:
+    """Four ways to search: first regions of RGB at a scale and of Lab at twice the scale, with and without colour."""
+    firsts: tuple[tuple[ColourSpace, float], ...] = (("rgb", scale), ("lab", 2 * scale))
+    return tuple(Strategy(space, size, measures) for space, size in firsts for measures in (MEASURES, WITHOUT_COLOUR))
+
+
+STRATEGIES = strategies_at(50.0)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Grouping:
     """All regions in the order in which they came to be, and the merges that made them.
 
     `boxes_xyxy` and `sizes_px` are of all regions; `merged` (m, 2) names the two regions that the k-th merge joined,
-    and `similarity` (m,) how alike they were.
+    `similarity` (m,) how alike they were, and `parts` (m, 4) what the four measures said of them.
     """
 
     first_regions: int
@@ -32,31 +32,26 @@ class Grouping:
     sizes_px: Floats
     merged: NDArray[np.int64]
     similarity: Floats
+    parts: Floats
 
 
-def similarities(
-    one: tuple[Floats, Floats, float, Floats],
-    others: tuple[Floats, Floats, Floats, Floats],
-    picture_px: float,
-    measures: tuple[str, ...] = MEASURES,
+def measure_pairs(
+    one: tuple[Floats, Floats, float, Floats], others: tuple[Floats, Floats, Floats, Floats], picture_px: float
 ) -> Floats:
-    """How alike a region and n others are, summed over the measures (n,); each measure lies in 0..1.
+    """How alike a region and n others are in colour, texture, size and fill (n, 4), each in 0..1.
 
     A region is its colour histogram, texture histogram, size and box, the others the same with n rows.
     """
     colour, texture, size, box = one
     colours, textures, sizes, boxes = others
-    total = np.zeros(len(sizes), np.float32)
-    if "colour" in measures:
-        total += np.minimum(colour, colours).sum(axis=1)
-    if "texture" in measures:
-        total += np.minimum(texture, textures).sum(axis=1)
-    if "size" in measures:
-        total += 1 - (size + sizes) / picture_px
-    if "fill" in measures:
-        hull = np.maximum(box[2:], boxes[:, 2:]) - np.minimum(box[:2], boxes[:, :2])  # (n, 2)
-        total += 1 - (hull[:, 0] * hull[:, 1] - size - sizes) / picture_px
-    return total
+    hull = np.maximum(box[2:], boxes[:, 2:]) - np.minimum(box[:2], boxes[:, :2])  # (n, 2)
+    both = size + sizes
+    result = np.empty((len(sizes), len(MEASURES)), np.float32)
+    result[:, 0] = np.minimum(colour, colours).sum(axis=1)
+    result[:, 1] = np.minimum(texture, textures).sum(axis=1)
+    result[:, 2] = 1 - both / picture_px
+    result[:, 3] = 1 - (hull[:, 0] * hull[:, 1] - both) / picture_px
+    return result
 
 
 def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
@@ -69,6 +64,7 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         raise ValueError(f"expected some of {', '.join(MEASURES)}, received {measures}")
     count = len(regions.sizes_px)
     picture_px = float(regions.labels.size)
+    counted = np.array([name in measures for name in MEASURES], np.float32)  # (4,)
     colours, textures = regions.colours.copy(), regions.textures.copy()
     sizes, boxes = regions.sizes_px.copy(), regions.boxes_xyxy.copy()
     # A joined region takes the place of one of its two; `number` tells which region is in a place now.
@@ -78,13 +74,11 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         near = regions.neighbours[regions.neighbours[:, 0] == place, 1]
         if len(near):
             one = (colours[place], textures[place], float(sizes[place]), boxes[place])
-            alike[place, near] = similarities(
-                one, (colours[near], textures[near], sizes[near], boxes[near]), picture_px, measures
-            )
-            alike[near, place] = alike[place, near]
+            near_regions = (colours[near], textures[near], sizes[near], boxes[near])
+            alike[place, near] = alike[near, place] = measure_pairs(one, near_regions, picture_px) @ counted
     best = alike.max(axis=1)  # of each place, so that a merge need not look at the whole matrix
     all_boxes, all_sizes = [regions.boxes_xyxy], [regions.sizes_px]
-    merged, similarity = [], []
+    merged, similarity, parts = [], [], []
     for step in range(count - 1):
         keep = int(best.argmax())
         if best[keep] == -np.inf:
@@ -92,6 +86,8 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         drop = int(alike[keep].argmax())
         merged.append((number[keep], number[drop]))
         similarity.append(best[keep])
+        kept = (colours[keep], textures[keep], float(sizes[keep]), boxes[keep])
+        parts.append(measure_pairs(kept, tuple(a[[drop]] for a in (colours, textures, sizes, boxes)), picture_px))
         size = sizes[keep] + sizes[drop]
         colours[keep] = (sizes[keep] * colours[keep] + sizes[drop] * colours[drop]) / size
         textures[keep] = (sizes[keep] * textures[keep] + sizes[drop] * textures[drop]) / size
@@ -107,7 +103,7 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         stale = near[np.isin(alike[near].argmax(axis=1), (keep, drop))]
         alike[[keep, drop]], alike[:, [keep, drop]], best[drop] = -np.inf, -np.inf, -np.inf
         one = (colours[keep], textures[keep], float(size), boxes[keep])
-        fresh = similarities(one, (colours[near], textures[near], sizes[near], boxes[near]), picture_px, measures)
+        fresh = measure_pairs(one, (colours[near], textures[near], sizes[near], boxes[near]), picture_px) @ counted
         alike[keep, near], alike[near, keep] = fresh, fresh
         best[near] = np.maximum(best[near], fresh)
         best[stale] = alike[stale].max(axis=1)
@@ -118,6 +114,7 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         np.concatenate(all_sizes),
         np.array(merged, np.int64).reshape(-1, 2),
         np.array(similarity, np.float32),
+        np.concatenate(parts) if parts else np.zeros((0, len(MEASURES)), np.float32),
     )
 
 

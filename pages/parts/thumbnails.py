@@ -156,6 +156,15 @@ def _yolo() -> np.ndarray:
     return draw_detections(pixels, ImageDetections(boxes[keep], ids[keep], scores[keep]), ("motorcycle",) * 5)
 
 
+def _regions() -> np.ndarray:
+    """A motorcycle in flat blobs of colour, with boxes around some of them."""
+    pixels = _window("motorcycle")
+    blobs = cv2.pyrMeanShiftFiltering(np.ascontiguousarray(pixels), 18, 40)
+    boxes = np.array([[22, 16, 272, 164], [18, 62, 92, 158], [196, 84, 276, 168], [60, 40, 210, 112]])
+    draw_outlines(blobs, boxes, np.arange(len(boxes)))
+    return np.asarray(blobs, np.uint8)
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -167,6 +176,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "training_lab": _lab,
     "practical_advice": _advice,
     "yolo_detection": _yolo,
+    "region_proposals": _regions,
 }
 
 
