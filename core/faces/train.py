@@ -1,6 +1,6 @@
 """Training of the embedded encoder.
 
-    python -m core.faces.train --data DIR --out DIR [--minutes 40 | --epochs 30] [--without-teacher]
+    python -m core.faces.train --data DIR --out DIR [--resume FILE] [--minutes 40 | --epochs 30] [--without-teacher]
 
 Two stages on one falling learning rate. First the network learns to tell the persons of the train split apart as a
 classifier with a margin (CosFace, Wang et al. 2018), which gives a gradient to every face; then, from `--triplets-from`
@@ -286,6 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="train the embedded face encoder")
     parser.add_argument("--data", type=Path, required=True, help="folder with celeba_aligned_80.npz")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", type=Path, help="weights of an earlier run to go on from")
     parser.add_argument("--minutes", type=float, help="length of the schedule in minutes, in place of epochs")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--persons", type=int, default=32, help="persons in a batch, four faces each")
@@ -329,6 +330,10 @@ def main(arguments: list[str] | None = None) -> None:
     teacher = teacher_encodings(faces, args.out / "teacher.npy") if settings.teacher_weight else None
     network = build_encoder(settings.dropout, settings.precision)
     average = build_encoder()  # what is validated and saved is what people run
+    if args.resume:
+        average.load_weights(args.resume)
+        for layer in average.layers:
+            network.get_layer(layer.name).set_weights(layer.get_weights())
     facts = {
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
