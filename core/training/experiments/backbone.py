@@ -126,7 +126,7 @@ def load(backbone: Backbone) -> keras.Model:
     else:
         image = keras.Input((side, side, 3), name="image")
         whole = _detector_backbone(image) if backbone.weights == YOLO else _mobilenet(image)
-    return keras.Model(whole.inputs, whole.get_layer(backbone.features_at).output, name="backbone")
+    return keras.Model(whole.inputs[0], whole.get_layer(backbone.features_at).output, name="backbone")
 
 
 def _detector_backbone(image: Any) -> keras.Model:
@@ -168,7 +168,7 @@ def lower_part(backbone: Backbone, network: keras.Model) -> keras.Model:
     """From the pictures to the maps at which the backbone is cut."""
     import keras
 
-    return keras.Model(network.inputs, network.get_layer(backbone.frozen_to).output, name="frozen")
+    return keras.Model(network.inputs[0], network.get_layer(backbone.frozen_to).output, name="frozen")
 
 
 def upper_part(backbone: Backbone, network: keras.Model, classes: int, head: tuple[Floats, Floats]) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Patches of the photographs that scikit-image and scikit-learn carry: which photograph is a patch from?
+"""Patches of the photographs that scikit-image and scikit-learn carry, to tell which photograph one is from.
 
 A data set of natural pictures that needs no network. Each photograph is a class and is cut into square tiles; a tile
 belongs to one part alone (learn, select, report), so no pixel of a test patch was ever trained on. Brightness and

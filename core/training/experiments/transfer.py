@@ -109,4 +109,4 @@ def transfer_experiment(
 
 
 def _without_head(upper: keras.Model) -> Any:
-    return keras.Model(upper.inputs, upper.get_layer("average").output, name="features")
+    return keras.Model(upper.inputs[0], upper.get_layer("average").output, name="features")

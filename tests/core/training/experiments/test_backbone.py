@@ -2,9 +2,11 @@
 
 import os
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 from core.training.experiments import backbone as backbones
 from core.training.experiments.settings import ExperimentError
@@ -16,8 +18,8 @@ def loaded(request, tmp_path_factory):
         home = tmp_path_factory.mktemp("keras")
         (home / "models").mkdir()
         made = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
-        made.save_weights(home / "models" / "made.weights.h5")
-        (home / "models" / "made.weights.h5").rename(home / "models" / backbones.MOBILENET_FILES[1])
+        with h5py.File(home / "models" / backbones.MOBILENET_FILES[1], "w") as file:  # the format of the real one
+            legacy_h5_format.save_weights_to_hdf5_group(file, made)
         os.environ["KERAS_HOME"] = str(home)
         request.addfinalizer(lambda: os.environ.pop("KERAS_HOME"))
     chosen = backbones.BACKBONES[request.param]

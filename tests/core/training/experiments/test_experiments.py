@@ -76,7 +76,7 @@ def test_augmentation(shapes):
 
 def test_no_change_is_no_augmentation(shapes):
     nothing = AugmentationSettings(shift_px=0, flip=False, rotate_deg=0, zoom=0, colour=0)
-    images = shapes.images[:4]
+    images = shapes.images[:16]
     assert (Augmenter(nothing, images.shape[1:])(images, np.random.default_rng(0)) == images).all()
     mirrored = Augmenter(dataclasses.replace(nothing, flip=True), images.shape[1:])(images, np.random.default_rng(0))
     same = [(one == image).all() for one, image in zip(mirrored, images, strict=True)]
