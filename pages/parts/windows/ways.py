@@ -216,7 +216,8 @@ def _mathematics(costs: tuple[LayerCost, ...]) -> None:
         r"a_n = \sum_{u, v, c} W_{(u, v, c),\, n}\; x_{u, v, c} + b_n \quad\longrightarrow\quad "
         r"A_{i, j, n} = \sum_{u, v, c} W_{u, v, c, n}\; X_{i + u,\, j + v,\, c} + b_n",
         rf"W:\; ({side} \cdot {side} \cdot {channels}) \times {units} "
-        rf"= {number(side * side * channels)} \times {units} \quad\longrightarrow\quad {units} \text{{ filters of }} {side} \times {side} \times {channels}",
+        rf"= {number(side * side * channels)} \times {units} "
+        rf"\quad\longrightarrow\quad {units} \text{{ filters of }} {side} \times {side} \times {channels}",
         rf"A:\; {units} \text{{ numbers for one window}} \quad\longrightarrow\quad "
         rf"{rows} \times {columns} \times {units} \text{{ for all windows at once}}",
         explanation="The sum on the right is the sum on the left, at every place (i, j) of the map: the weights are "
