@@ -71,7 +71,7 @@ def test_an_ensemble_is_measured_as_a_job(open_page):
     )
     assert "**A first look**" in texts(app) and "Network 3" in {metric.label for metric in app.metric}
     app = finish(app, "advice_ensemble")
-    assert "1 ensembles of 2 on handwritten digits" in app.success[0].value
+    assert "1 ensemble of 2 on handwritten digits" in app.success[0].value
     assert "The mean of 2 networks is right" in app.success[0].value
     table = app.dataframe[0].value
     assert table["k"].tolist() == ["1", "2"]

@@ -19,11 +19,13 @@ from core.training.experiments.settings import (
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
+    counted,
     data_control,
     data_label,
     network_control,
     seeds_control,
     steps_control,
+    times_over,
 )
 from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import augmentation_snippets
@@ -50,7 +52,7 @@ def view() -> None:
             EXPERIMENT,
             settings,
             f"Augmentation of {data_label(settings.data).lower()}, {settings.per_class} a class, "
-            f"{settings.seeds} seeds",
+            f"{counted(settings.seeds, 'seed')}",
         )
     with result:
         found = draw_experiment(EXPERIMENT, lambda: _before(settings))
@@ -125,7 +127,7 @@ def _before(settings: AugmentationSettings) -> None:
     _preview(settings)
     st.markdown(
         f"**Measure** trains the same network from the same start on {settings.per_class} pictures a class, with and "
-        f"without these changes, {settings.seeds} times over, as a job that can be stopped at any time."
+        f"without these changes, {times_over(settings.seeds)}, as a job that can be stopped at any time."
     )
 
 

@@ -114,3 +114,21 @@ def count_control(prefix: str, default: int, options: Sequence[int], label: str 
 def data_label(data: str) -> str:
     """The name of a data set without its size."""
     return DATA.get(data, "Own pictures").split(" (")[0]
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "seed"), counted(3, "seed")
+    ('1 seed', '3 seeds')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def times_over(count: int) -> str:
+    """How often something is repeated.
+
+    >>> times_over(1), times_over(3)
+    ('once', '3 times over')
+    """
+    return "once" if count == 1 else f"{count} times over"

@@ -13,6 +13,7 @@ from core.training.experiments.settings import ENSEMBLE, MEMBER, EnsembleExample
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
+    counted,
     data_control,
     data_label,
     network_control,
@@ -39,7 +40,7 @@ def view() -> None:
         start_button(
             EXPERIMENT,
             settings,
-            f"{settings.seeds} ensembles of {settings.members} on {data_label(settings.data).lower()}, "
+            f"{counted(settings.seeds, 'ensemble')} of {settings.members} on {data_label(settings.data).lower()}, "
             f"{settings.per_class} a class",
         )
     with result:
@@ -114,8 +115,8 @@ def _before(settings: EnsembleSettings) -> None:
     )
     draw_example(look.example, key="ensemble_look")
     st.markdown(
-        f"**Measure** trains {settings.seeds} ensembles of {settings.members} networks, each ensemble on other "
-        "pictures, as a job that can be stopped at any time."
+        f"**Measure** trains {counted(settings.seeds, 'ensemble')} of {settings.members} networks, each ensemble on "
+        "other pictures, as a job that can be stopped at any time."
     )
 
 

@@ -12,6 +12,7 @@ from core.runtime.jobs import JobView
 from core.training.experiments.measurements import Difference, Measurement, measurements_of, summarise
 from core.training.experiments.settings import ExperimentResult
 from pages.parts.advice.charts import long_table, wide_table
+from pages.parts.advice.controls import counted
 from pages.parts.downloads import download_json, download_table
 from pages.parts.job_view import ACTIVE, current_job, duration, job_view, start_job
 
@@ -118,5 +119,5 @@ def _numbers(experiment: Experiment, measurements: Sequence[Measurement], result
 def gain(difference: Difference) -> str:
     """A paired difference in words: points, standard error, and in how many seeds it was there."""
     error = f" ± {100 * difference.error:.1f}" if difference.count > 1 else ""
-    seeds = "seed" if difference.count == 1 else "seeds"
-    return f"{100 * difference.mean:+.1f}{error} points (better in {difference.wins} of {difference.count} {seeds})"
+    seeds = counted(difference.count, "seed")
+    return f"{100 * difference.mean:+.1f}{error} points (better in {difference.wins} of {seeds})"

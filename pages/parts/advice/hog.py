@@ -10,7 +10,15 @@ from core.training import experiment_tasks as tasks
 from core.training.experiments.measurements import Measurement, differences
 from core.training.experiments.settings import CNN, HOG_SVM, PIXEL_SVM, ExperimentResult, HogSettings
 from pages.parts.advice.charts import error_chart
-from pages.parts.advice.controls import data_control, data_label, network_control, seeds_control, steps_control
+from pages.parts.advice.controls import (
+    counted,
+    data_control,
+    data_label,
+    network_control,
+    seeds_control,
+    steps_control,
+    times_over,
+)
 from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import hog_snippets
 from pages.parts.code_tabs import code_tabs
@@ -30,7 +38,7 @@ def view() -> None:
         start_button(
             EXPERIMENT,
             settings,
-            f"Data or hand-engineering, {data_label(settings.data).lower()}, {settings.seeds} seeds",
+            f"Data or hand-engineering, {data_label(settings.data).lower()}, {counted(settings.seeds, 'seed')}",
         )
     with result:
         found = draw_experiment(EXPERIMENT, lambda: _before(settings))
@@ -129,7 +137,8 @@ def _before(settings: HogSettings) -> None:
         caption="Pictures, and their histograms of oriented gradients: a star of lines in each cell.",
     )
     st.markdown(
-        f"**Measure** adds a network, and goes from 10 % to 100 % of the labels, {settings.seeds} times over, as a job."
+        f"**Measure** adds a network, and goes from 10 % to 100 % of the labels, {times_over(settings.seeds)}, as "
+        "a job."
     )
 
 

@@ -14,11 +14,13 @@ from core.training.experiments.settings import CROPS, CropExample, MultiCropResu
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
+    counted,
     data_control,
     data_label,
     network_control,
     seeds_control,
     steps_control,
+    times_over,
 )
 from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import crop_snippets
@@ -43,7 +45,7 @@ def view() -> None:
             EXPERIMENT,
             settings,
             f"Multi-crop on {data_label(settings.data).lower()}, crops of {100 * settings.crop_share:.0f} %, "
-            f"{settings.seeds} seeds",
+            f"{counted(settings.seeds, 'seed')}",
         )
     with result:
         found = draw_experiment(EXPERIMENT, lambda: _before(settings))
@@ -127,7 +129,7 @@ def _before(settings: MultiCropSettings) -> None:
         )
     st.markdown(
         f"**Measure** trains a network on random crops of {100 * settings.crop_share:.0f} % of the side, "
-        f"{settings.seeds} times over, and tests each on 1, 2, 5 and 10 crops, as a job that can be stopped."
+        f"{times_over(settings.seeds)}, and tests each on 1, 2, 5 and 10 crops, as a job that can be stopped."
     )
 
 

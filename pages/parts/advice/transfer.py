@@ -9,7 +9,15 @@ from core.training.experiments.backbone import BACKBONES, available_backbones
 from core.training.experiments.measurements import Measurement, differences
 from core.training.experiments.settings import FROZEN, SCRATCH, TUNED, TransferResult, TransferSettings
 from pages.parts.advice.charts import error_chart
-from pages.parts.advice.controls import data_control, data_label, network_control, own_pictures_hint, seeds_control
+from pages.parts.advice.controls import (
+    counted,
+    data_control,
+    data_label,
+    network_control,
+    own_pictures_hint,
+    seeds_control,
+    times_over,
+)
 from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import transfer_snippets
 from pages.parts.code_tabs import code_tabs
@@ -31,7 +39,8 @@ def view() -> None:
         start_button(
             EXPERIMENT,
             settings,
-            f"Transfer to {data_label(settings.data).lower()}, {len(settings.per_class)} sizes, {settings.seeds} seeds",
+            f"Transfer to {data_label(settings.data).lower()}, {len(settings.per_class)} sizes, "
+            f"{counted(settings.seeds, 'seed')}",
         )
         own_pictures_hint()
     with result:
@@ -147,7 +156,7 @@ def _before(settings: TransferSettings) -> None:
     picture_strip(few.images, few.names, key="transfer_sample")
     st.markdown(
         f"**Measure** compares three ways at {', '.join(str(count) for count in settings.per_class)} pictures a class, "
-        f"{settings.seeds} times over: these frozen features, the same backbone trained on a little (fine-tuned), and "
+        f"{times_over(settings.seeds)}: these frozen features, the same backbone trained on a little (fine-tuned), and "
         "a network trained from scratch. It runs as a job: leave the page, come back, or stop it at any time."
     )
 
