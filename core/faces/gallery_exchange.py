@@ -182,10 +182,10 @@ def _read(data: bytes) -> tuple[list[dict[str, Any]], zipfile.ZipFile | None]:
         try:
             archive = zipfile.ZipFile(io.BytesIO(data))
             text = _member(archive, MANIFEST, MAX_MANIFEST_BYTES)
-        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
             if isinstance(error, ImportRefused):
                 raise
-            raise ImportRefused(f"{NOT_ONE}: the zip is damaged.") from error
+            raise ImportRefused(f"{NOT_ONE}: the zip is damaged or encrypted.") from error
     try:
         content = json.loads(text.decode("utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

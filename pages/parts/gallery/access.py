@@ -1,6 +1,7 @@
 """The way to the visitor's gallery: whose it is, who changes it, what was said, and when others changed it."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,13 +9,15 @@ import streamlit as st
 
 from core.faces.gallery import Gallery, local_person
 from core.faces.gallery_store import open_store
-from core.faces.gallery_types import Changed, GalleryError, GalleryUnavailable
+from core.faces.gallery_types import GalleryError, GalleryUnavailable
 from core.faces.types import FaceError
 from core.runtime.weights import WeightsError
 from pages.parts.compute import owner
 
 SAID = "_gallery_said"
 SEEN = "_gallery_seen"
+DONE = "_gallery_done"
+SHOWN_FOR_S = 8.0
 LOOK_EVERY_S = 3.0
 ICONS = {"success": ":material/check_circle:", "error": ":material/error:", "info": ":material/info:"}
 
@@ -30,6 +33,15 @@ def plain(text: str) -> str:
     """
     escaped = re.sub(r"([!-/;-@\[-`{-~])", r"\\\1", " ".join(text.split()))
     return escaped.replace(":", ":\u2060")
+
+
+def persons_text(count: int) -> str:
+    """A number of persons in words.
+
+    >>> persons_text(1), persons_text(1200)
+    ('1 person', '1,200 persons')
+    """
+    return "1 person" if count == 1 else f"{count:,} persons"
 
 
 def who() -> str:
@@ -51,29 +63,39 @@ def open_gallery() -> Gallery | None:
 
 
 def say(kind: str, sentence: str) -> None:
-    """Keep a sentence in Markdown for the top of the page's next run; to be called in a callback."""
-    st.session_state[SAID] = (kind, sentence)
+    """Keep a sentence in Markdown for the top of the page; to be called in a callback."""
+    st.session_state[SAID] = (kind, sentence, time.monotonic())
 
 
 def said() -> None:
-    """Show what the last action left to say."""
-    kind, sentence = st.session_state.pop(SAID, (None, ""))
-    if kind:
+    """Show what the last action left to say, for a while: a run that another one interrupts would lose it."""
+    kind, sentence, since = st.session_state.get(SAID, ("", "", 0.0))
+    if kind and time.monotonic() - since < SHOWN_FOR_S:
         getattr(st, kind)(sentence, icon=ICONS[kind])
 
 
-def change(action: Callable[[], Any], done: str | Callable[[Any], str]) -> bool:
-    """Change the gallery in a callback, and say what came of it; whether it was done."""
+def drawn() -> int:
+    """Which state of the gallery this run of the page shows, as a number for `change`."""
+    return int(st.session_state.get(SEEN, 0))
+
+
+def change(gallery: Gallery, key: str, seen: int, action: Callable[[], Any], done: str | Callable[[Any], str]) -> bool:
+    """Change the gallery in a callback, and say what came of it; whether it was done.
+
+    Streamlit may call a callback twice, when its run is interrupted by another one. A change that was made from this
+    button (`key`) as it was drawn for this state (`seen`) is not made again.
+    """
+    if st.session_state.get(DONE) == (key, seen):
+        return True
     try:
         result = action()
-    except Changed as error:
-        say("error", plain(str(error)))
+        st.session_state[DONE] = (key, seen)
+        st.session_state[SEEN] = gallery.changes()  # our own change is no news to `follow_changes`
     except (GalleryError, FaceError, WeightsError) as error:
         say("error", plain(str(error)))
-    else:
-        say("success", done if isinstance(done, str) else done(result))
-        return True
-    return False
+        return False
+    say("success", done if isinstance(done, str) else done(result))
+    return True
 
 
 @st.fragment(run_every=LOOK_EVERY_S)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.faces.gallery import Gallery
 from core.faces.gallery_types import Consent
-from pages.parts.gallery.access import change, plain, who
+from pages.parts.gallery.access import change, drawn, plain, who
 
 
 def consent_box(gallery: Gallery) -> None:
@@ -21,7 +21,7 @@ def consent_box(gallery: Gallery) -> None:
             icon=":material/check:",
             type="primary",
             on_click=_agree,
-            args=(gallery,),
+            args=(gallery, drawn()),
         )
 
 
@@ -31,8 +31,11 @@ def _where(gallery: Gallery) -> str:
     return "It goes to that database and nowhere else."
 
 
-def _agree(gallery: Gallery) -> None:
+def _agree(gallery: Gallery, seen: int) -> None:
     change(
+        gallery,
+        "agree",
+        seen,
         lambda: gallery.give_consent(who()),
         "Noted: faces may be stored now. You can take this back under **Persons**.",
     )

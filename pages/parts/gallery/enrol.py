@@ -10,7 +10,7 @@ from core.faces.gallery import Gallery
 from core.faces.gallery_names import MAX_NAME_LENGTH, shown
 from core.faces.gallery_photo import new_face
 from core.runtime.samples import SAMPLES
-from pages.parts.gallery.access import change, plain, who
+from pages.parts.gallery.access import change, drawn, plain, who
 from pages.parts.gallery.consent import consent_box
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _demonstration(gallery: Gallery, result: Recognition, chosen: int) -> None:
         type="primary",
         width="stretch",
         on_click=_enrol,
-        args=(gallery, result, chosen, name, True),
+        args=(gallery, drawn(), result, chosen, name, True),
         help=f"Photograph: {sample.credit}, {sample.licence}. It is marked as a demonstration and deleted like any "
         "other person.",
     )
@@ -85,7 +85,7 @@ def _form(gallery: Gallery, result: Recognition, chosen: int) -> None:
             icon=":material/add_a_photo:",
             width="stretch",
             on_click=_add_photo,
-            args=(gallery, result, chosen, person_id),
+            args=(gallery, drawn(), result, chosen, person_id),
         )
         return
     if nearest is not None and nearest.distance <= result.threshold:
@@ -105,20 +105,24 @@ def _form(gallery: Gallery, result: Recognition, chosen: int) -> None:
         icon=":material/person_add:",
         width="stretch",
         on_click=_enrol,
-        args=(gallery, result, chosen, name, False),
+        args=(gallery, drawn(), result, chosen, name, False),
     )
 
 
-def _enrol(gallery: Gallery, result: Recognition, chosen: int, name: str, is_demonstration: bool) -> None:
+def _enrol(gallery: Gallery, seen: int, result: Recognition, chosen: int, name: str, is_demonstration: bool) -> None:
     def action() -> int:
         return gallery.enrol(name, _new(result, chosen), by=who(), is_demonstration=is_demonstration)
 
-    if change(action, f"{plain(shown(name.strip()))} is enrolled, from one photo: that is one-shot learning."):
+    done = f"{plain(shown(name.strip()))} is enrolled, from one photo: that is one-shot learning."
+    if change(gallery, f"enrol {name}", seen, action, done):
         st.session_state["gallery_name"] = ""
 
 
-def _add_photo(gallery: Gallery, result: Recognition, chosen: int, person_id: int) -> None:
+def _add_photo(gallery: Gallery, seen: int, result: Recognition, chosen: int, person_id: int) -> None:
     change(
+        gallery,
+        f"add {person_id}",
+        seen,
         lambda: gallery.add_photo(person_id, _new(result, chosen), by=who()),
         lambda _: f"One more photo of {plain(shown(gallery.person(person_id).name))}.",
     )

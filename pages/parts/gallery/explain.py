@@ -64,7 +64,7 @@ def _mathematics(gallery: Gallery, result: Recognition, chosen: int) -> None:
     best = result.matches[chosen][0] if result.matches[chosen] else None
     if best is None:
         formula(
-            r"\hat{k} = \arg\min_{k = 1 \dots K} d(\text{img}, \text{img}_k), \quad K = 0",
+            r"\hat{k} &= \arg\min_{k = 1 \dots K} d(\text{img}, \text{img}_k), \quad K = 0",
             explanation="Nobody is enrolled, so there is nothing to be near to: not recognized.",
         )
         return
@@ -80,7 +80,7 @@ def _mathematics(gallery: Gallery, result: Recognition, chosen: int) -> None:
         (r"\le", r"\text{recognized}") if best.distance <= result.threshold else (">", r"\text{not recognized}")
     )
     formula(
-        rf"\min_{{k = 1 \dots {count}}} d(\text{{img}}, \text{{img}}_k) = {best.distance:.3f} {sign} "
+        rf"\min_{{k = 1 \dots {count}}} d(\text{{img}}, \text{{img}}_k) &= {best.distance:.3f} {sign} "
         rf"\tau = {result.threshold:.2f} \;\Rightarrow\; {verdict}"
     )
     known = measured(result.encoder)

@@ -6,7 +6,7 @@ from core.faces.gallery import Gallery
 from core.faces.gallery_exchange import export_gallery, import_gallery
 from core.faces.gallery_types import Imported
 from pages.parts.downloads import download_bytes
-from pages.parts.gallery.access import change, who
+from pages.parts.gallery.access import change, drawn, who
 
 
 def take_along(gallery: Gallery) -> None:
@@ -44,12 +44,12 @@ def bring_in(gallery: Gallery, *, may_store: bool) -> None:
         icon=":material/upload:",
         disabled=given is None or not may_store,
         on_click=_import,
-        args=(gallery, given.getvalue() if given is not None else b""),
+        args=(gallery, drawn(), given.getvalue() if given is not None else b""),
     )
 
 
-def _import(gallery: Gallery, data: bytes) -> None:
-    change(lambda: import_gallery(gallery, data, by=who()), _told)
+def _import(gallery: Gallery, seen: int, data: bytes) -> None:
+    change(gallery, "import", seen, lambda: import_gallery(gallery, data, by=who()), _told)
 
 
 def _told(found: Imported) -> str:

@@ -30,11 +30,12 @@ def nearest_ones(gallery: Gallery, result: Recognition, chosen: int) -> None:
     """Draw the chosen face beside the nearest persons."""
     matches = result.matches[chosen]
     st.markdown(f"**The nearest of face {chosen + 1}** · {result.method}")
-    columns = st.columns([1] * 6)
+    pictures, line = st.columns([3.2, 2], gap="medium")
+    columns = pictures.columns(6)
     face = result.found.faces[chosen].face
     with columns[0]:
         own = face_thumbnail(result.image.pixels, face.points, THUMBNAIL_PX)
-        st.image(display_jpeg(own), caption=f"Face {chosen + 1}", alt=f"Face {chosen + 1} of the photograph")
+        st.image(display_jpeg(own), caption=f"Face {chosen + 1}", alt=f"Face {chosen + 1} of it", width="stretch")
     for column, match in zip(columns[1:], matches, strict=False):
         try:
             photo = gallery.photo(match.photo_id)
@@ -46,8 +47,9 @@ def nearest_ones(gallery: Gallery, result: Recognition, chosen: int) -> None:
                 display_jpeg(thumbnail_of(photo)),
                 caption=f"{'✓' if near else '✗'} {match.distance:.3f} · {plain(match.name[:40])}",
                 alt=f"{match.name} at a distance of {match.distance:.3f}",
+                width="stretch",
             )
-    if len(matches) > 1:
+    with line:
         _line(result, chosen)
 
 

@@ -7,12 +7,12 @@ from core.faces.gallery import LISTED_AT_ONCE, Gallery
 from core.faces.gallery_names import shown
 from core.faces.gallery_types import Person, Photo
 from core.runtime.images import display_jpeg
-from pages.parts.gallery.access import change, follow_changes, plain, who
+from pages.parts.gallery.access import change, drawn, follow_changes, persons_text, plain, who
 from pages.parts.gallery.consent import consent_box, place_line
 from pages.parts.gallery.files import bring_in, take_along
 from pages.parts.gallery.nearest import thumbnail_of
 
-PHOTOS_IN_A_ROW = 5
+SHOWN_PHOTOS, THUMBNAIL_PX = 12, 80
 
 
 def view(gallery: Gallery) -> None:
@@ -57,7 +57,6 @@ def _list(gallery: Gallery) -> Person | None:
             "Photos": person.photo_count,
             "Enrolled by": person.enrolled_by,
             "Enrolled (UTC)": person.enrolled_at,
-            "Changed (UTC)": person.changed_at,
             "": "demonstration" if person.is_demonstration else "",
         }
         for person in found
@@ -71,7 +70,6 @@ def _list(gallery: Gallery) -> Person | None:
         column_config={
             "Photos": st.column_config.NumberColumn(width="small"),
             "Enrolled (UTC)": moment,
-            "Changed (UTC)": moment,
         },
         key="gallery_persons",
     )
@@ -105,7 +103,7 @@ def _person(gallery: Gallery, person: Person) -> None:
             icon=":material/edit:",
             disabled=name.strip() == person.name,
             on_click=_rename,
-            args=(gallery, person, name),
+            args=(gallery, drawn(), person, name),
         )
         with st.popover("Delete", icon=":material/delete:"):
             st.markdown(f"Delete {plain(shown(person.name))} with all photos and encodings? There is no way back.")
@@ -115,49 +113,62 @@ def _person(gallery: Gallery, person: Person) -> None:
                 type="primary",
                 icon=":material/delete_forever:",
                 on_click=_delete,
-                args=(gallery, person),
+                args=(gallery, drawn(), person),
             )
 
 
 def _photos(gallery: Gallery, person: Person) -> None:
     photos = gallery.photos(person.id)
-    for start in range(0, len(photos), PHOTOS_IN_A_ROW):
-        columns = st.columns(PHOTOS_IN_A_ROW)
-        for column, photo in zip(columns, photos[start : start + PHOTOS_IN_A_ROW], strict=False):
-            with column:
-                st.image(display_jpeg(thumbnail_of(photo)), alt=f"A photo of {person.name}", width="stretch")
-                st.caption(_about(photo))
-                if len(photos) > 1:
-                    st.button(
-                        "Delete photo",
-                        key=f"gallery_delete_photo_{photo.id}",
-                        type="tertiary",
-                        on_click=_delete_photo,
-                        args=(gallery, person, photo.id),
-                    )
+    for photo in photos[:SHOWN_PHOTOS]:
+        picture, about = st.columns([1, 4.2], vertical_alignment="center")
+        picture.image(display_jpeg(thumbnail_of(photo)), alt=f"A photo of {person.name}", width=THUMBNAIL_PX)
+        about.caption(_about(photo))
+        if len(photos) > 1:
+            about.button(
+                "Delete this photo",
+                key=f"gallery_delete_photo_{photo.id}",
+                type="tertiary",
+                icon=":material/delete:",
+                on_click=_delete_photo,
+                args=(gallery, drawn(), person, photo.id),
+            )
+    if len(photos) > SHOWN_PHOTOS:
+        st.caption(f"The first {SHOWN_PHOTOS} of {len(photos):,} photos.")
 
 
 def _about(photo: Photo) -> str:
     encoders = ", ".join(name.split(":")[0] for name in photo.encoders)
     return (
-        f"{plain(photo.source) or 'a photo'}, by {plain(photo.enrolled_by)}, {photo.enrolled_at:%Y-%m-%d %H:%M} UTC; "
-        f"encoded by {plain(encoders)}"
+        f"From {plain(photo.source) or 'a photo'}, enrolled by {plain(photo.enrolled_by)} on "
+        f"{photo.enrolled_at:%Y-%m-%d %H:%M} UTC, encoded by {plain(encoders)}."
     )
 
 
-def _rename(gallery: Gallery, person: Person, name: str) -> None:
+def _rename(gallery: Gallery, seen: int, person: Person, name: str) -> None:
     change(
+        gallery,
+        f"rename {person.id}",
+        seen,
         lambda: gallery.rename(person.id, name, version=person.version, by=who()),
         f"{plain(shown(person.name))} is now called {plain(shown(name.strip()))}.",
     )
 
 
-def _delete(gallery: Gallery, person: Person) -> None:
-    change(lambda: gallery.delete(person.id, version=person.version), lambda over: _gone(shown(person.name), over))
-
-
-def _delete_photo(gallery: Gallery, person: Person, photo_id: int) -> None:
+def _delete(gallery: Gallery, seen: int, person: Person) -> None:
     change(
+        gallery,
+        f"delete {person.id}",
+        seen,
+        lambda: gallery.delete(person.id, version=person.version),
+        lambda over: _gone(shown(person.name), over),
+    )
+
+
+def _delete_photo(gallery: Gallery, seen: int, person: Person, photo_id: int) -> None:
+    change(
+        gallery,
+        f"delete photo {photo_id}",
+        seen,
         lambda: gallery.delete_photo(photo_id, version=person.version, by=who()),
         lambda over: _gone(f"A photo of {shown(person.name)}", over),
     )
@@ -174,11 +185,16 @@ def _gone(what: str, is_overwritten: bool) -> str:
 
 def _forget(gallery: Gallery) -> None:
     with st.popover("Delete everything, take the consent back", icon=":material/delete_sweep:"):
-        st.markdown(f"Delete all {gallery.count():,} persons and the consent? There is no way back.")
+        st.markdown(f"Delete {persons_text(gallery.count())} and the consent? There is no way back.")
         st.button(
             "Delete everything",
             key="gallery_forget",
             type="primary",
             icon=":material/delete_forever:",
-            on_click=lambda: change(gallery.withdraw_consent, lambda over: _gone("The whole gallery", over)),
+            on_click=_delete_all,
+            args=(gallery, drawn()),
         )
+
+
+def _delete_all(gallery: Gallery, seen: int) -> None:
+    change(gallery, "forget", seen, gallery.withdraw_consent, lambda over: _gone("The whole gallery", over))

@@ -17,11 +17,12 @@ from core.faces.types import FLAG_SENTENCES
 from core.runtime.images import encode_jpeg
 from pages.parts.faces.answers import faces_of
 from pages.parts.faces.choices import encoder_choice, offer_to_fetch
-from pages.parts.gallery.access import follow_changes, plain
+from pages.parts.gallery.access import follow_changes, persons_text, plain
 from pages.parts.gallery.consent import place_line
 from pages.parts.gallery.enrol import enrolment
 from pages.parts.gallery.explain import explanations
 from pages.parts.gallery.nearest import nearest_ones
+from pages.parts.gallery.other_encoder import missing_encodings
 from pages.parts.gallery.picture import recognized_picture
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.pixels import picture
@@ -29,6 +30,7 @@ from pages.parts.pixels import picture
 PICTURE_HEIGHT_PX = 440
 LARGEST_TAU = 1.6
 NEAREST = 5
+LOADING_MS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def view(gallery: Gallery) -> None:
         chosen = _draw(result)
     with right:
         _say_who(gallery, result)
+        missing_encodings(gallery, encoder)
         if found.faces:
             enrolment(gallery, result, chosen)
     if found.faces and result.matches[chosen]:
@@ -80,12 +83,12 @@ def view(gallery: Gallery) -> None:
 def _controls() -> tuple[ChosenImage, str, float]:
     image = image_input(label="Photograph", key="gallery_image")
     change = st.selectbox(
-        "Seen",
+        "Change the photograph",
         list(CHANGES),
         format_func=lambda name: CHANGES[name][0],
         key="gallery_change",
         bind="query-params",
-        help="Changes the photograph before it is looked at: enrol it as it is, then see how far the encoding moves "
+        help="What is done to it before it is looked at: enrol it as it is, then see how far the encoding moves "
         "when the same person is mirrored, dark, tilted or blurred.",
     )
     encoder = encoder_choice("gallery_encoder")
@@ -99,8 +102,8 @@ def _controls() -> tuple[ChosenImage, str, float]:
         key=f"gallery_tau_{encoder}",
         bind="query-params",
         help="Who is nearest is recognized at a distance of at most τ; farther away the answer is “not recognized”. "
-        f"{describe(encoder).title} was measured to err least at {default:.2f} for pairs; the more persons are "
-        "enrolled, the lower τ should be (view 1:1 and 1:K).",
+        f"For pairs {describe(encoder).title} errs least at about {default:.2f}; the more persons are enrolled, the "
+        "lower τ should be (view 1:1 and 1:K).",
     )
     return _seen(image, change or "none"), encoder, float(threshold)
 
@@ -144,8 +147,9 @@ def _draw(result: Recognition) -> int:
         max_height_px=PICTURE_HEIGHT_PX,
     )
     st.caption(
-        f"Found by MTCNN in {result.found.detect_ms:.0f} ms, encoded by **{describe(result.encoder).title}** in "
-        f"{result.found.encode_ms:.0f} ms: {describe(result.encoder).dimensions} numbers a face."
+        f"Found by MTCNN in {took(result.found.detect_ms)}, encoded by **{describe(result.encoder).title}** in "
+        f"{took(result.found.encode_ms)}: {describe(result.encoder).dimensions} numbers a face."
+        + (" This was the first call, which loads the networks." if result.found.encode_ms > LOADING_MS else "")
     )
     if count > 1:
         chosen = _face_choice(count) - 1
@@ -176,6 +180,15 @@ def faces(count: int) -> str:
     return "1 face" if count == 1 else f"{count} faces"
 
 
+def took(milliseconds: float) -> str:
+    """A time as people say it.
+
+    >>> took(31.4), took(1104.0)
+    ('31 ms', '1.1 s')
+    """
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
 def plain_name(result: Recognition, index: int) -> str:
     """Who a face is, as plain text."""
     match = result.recognized(index)
@@ -202,35 +215,29 @@ def _say_who(gallery: Gallery, result: Recognition) -> None:
         )
         st.info(f"**{faces(count)}, not recognized**: {why}.", icon=":material/person_search:")
     elif count == 1 and known:
-        match = result.recognized(0)
-        assert match is not None  # noqa: S101 - known counts it
+        match = result.matches[0][0]
         st.success(
             f"**{plain(match.name)}**, at a distance of {match.distance:.3f} ≤ τ = {result.threshold:.2f}, "
-            f"of {persons(enrolled)}.",
+            f"of {persons_text(enrolled)}.",
             icon=":material/how_to_reg:",
         )
     elif known:
-        st.success(f"**{known} of {faces(count)} recognized** among {persons(enrolled)}.", icon=":material/how_to_reg:")
+        st.success(
+            f"**{known} of {faces(count)} recognized** among {persons_text(enrolled)}.", icon=":material/how_to_reg:"
+        )
     else:
         nearest = min((matches[0].distance for matches in result.matches if matches), default=float("inf"))
         st.warning(
-            f"**Not recognized**: the nearest of {persons(enrolled)} is at {nearest:.3f} > τ = {result.threshold:.2f}.",
+            f"**Not recognized**: the nearest of {persons_text(enrolled)} is at {nearest:.3f} > "
+            f"τ = {result.threshold:.2f}.",
             icon=":material/person_off:",
         )
-    _table(result)
+    if enrolled:
+        _table(result)
     flagged = {flag for face in result.found.faces for flag in face.face.flags}
     for flag in sorted(flagged):
         which = [str(i + 1) for i, face in enumerate(result.found.faces) if flag in face.face.flags]
         st.caption(f":material/warning: Face {', '.join(which)}: {FLAG_SENTENCES[flag]}")
-
-
-def persons(count: int) -> str:
-    """A number of persons in words.
-
-    >>> persons(1), persons(1200)
-    ('1 person', '1,200 persons')
-    """
-    return "1 person" if count == 1 else f"{count:,} persons"
 
 
 def _table(result: Recognition) -> None:
@@ -238,8 +245,7 @@ def _table(result: Recognition) -> None:
         {
             "Face": index + 1,
             "Who": plain_name(result, index),
-            "Nearest": matches[0].name if matches else "–",
-            "Distance": matches[0].distance if matches else None,
+            "Nearest at": matches[0].distance if matches else None,
         }
         for index, matches in enumerate(result.matches)
     ]
@@ -249,8 +255,8 @@ def _table(result: Recognition) -> None:
         width="stretch",
         height=min(36 + 35 * len(rows), 260),
         column_config={
-            "Face": st.column_config.NumberColumn(width="small"),
-            "Distance": st.column_config.NumberColumn(format="%.3f", width="small"),
+            "Face": st.column_config.NumberColumn(width=50),
+            "Nearest at": st.column_config.NumberColumn(format="%.3f", width=90),
         },
         key="gallery_table",
     )
