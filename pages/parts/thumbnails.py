@@ -16,6 +16,8 @@ from core.convolution.pooling import pool
 from core.detection.drawing import draw_detections, draw_grid, draw_outlines
 from core.detection.evaluation import ImageDetections
 from core.detection.suppression import non_max_suppression
+from core.faces.alignment import TEMPLATE_112, align
+from core.faces.disturbances import changed
 from core.runtime.images import display_jpeg, fit_within
 from core.runtime.samples import load_sample
 from core.training.experiments.crops import ten_crops
@@ -165,6 +167,26 @@ def _regions() -> np.ndarray:
     return np.asarray(blobs, np.uint8)
 
 
+# The five points that MTCNN finds in the sample photograph of the astronaut.
+ASTRONAUT_POINTS = np.array([[203, 101], [246, 102], [225, 127], [201, 139], [244, 140]], np.float32)
+
+
+def _verification() -> np.ndarray:
+    """One face twice, as it is and changed, both aligned, and bars of the difference between them."""
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), (30, 34, 56), dtype=np.uint8)
+    face = align(load_sample("astronaut"), ASTRONAUT_POINTS, TEMPLATE_112, 112)
+    for left, crop in ((30, face), (178, changed(face, "dark")[:, ::-1])):
+        canvas[22:134, left : left + 112] = crop
+        for x, y in TEMPLATE_112.round().astype(int).tolist():
+            cv2.circle(canvas, (left + x, 22 + y), 3, (245, 158, 11), cv2.FILLED, cv2.LINE_AA)
+    rows = cv2.resize(face, (16, 7), interpolation=cv2.INTER_AREA).mean(axis=2)  # (7, 16)
+    for index, value in enumerate(rows[3]):
+        height = round(4 + 22 * float(value) / 255)
+        left = 30 + index * 16
+        canvas[166 - height : 166, left : left + 10] = ((99, 102, 241), (20, 184, 166))[index % 2]
+    return canvas
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -177,6 +199,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "practical_advice": _advice,
     "yolo_detection": _yolo,
     "region_proposals": _regions,
+    "face_verification": _verification,
 }
 
 
