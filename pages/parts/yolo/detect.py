@@ -1,6 +1,6 @@
 """The main view: a photograph, the boxes on it, and what made them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
@@ -8,7 +8,7 @@ import streamlit as st
 from core.detection.cells import input_side_px
 from core.detection.predictions import NetworkAnswer, Selection, select
 from pages.parts.image_input import ChosenImage, image_input
-from pages.parts.pace import picture_first
+from pages.parts.pace import picture_first, remember, unless_more_moved
 from pages.parts.pixels import picture
 from pages.parts.yolo.answers import network_answer
 from pages.parts.yolo.detect_explain import code, downloads, mathematics
@@ -18,6 +18,7 @@ from pages.parts.yolo.models import answering_model, model_choice
 
 PICTURE_HEIGHT_PX = 470
 VIEWS = {"boxes": "Boxes", "steps": "NMS step by step"}
+SLIDERS = ("yolo_confidence", "yolo_iou")
 
 
 @dataclass(frozen=True)
@@ -29,28 +30,60 @@ class Thresholds:
     agnostic: bool
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """All that the picture with its boxes is made of."""
+
+    image: ChosenImage
+    model: str
+    answer: NetworkAnswer
+    thresholds: Thresholds
+    class_ids: tuple[int, ...] | None
+    layers: tuple[str, ...]
+    step: int
+
+    def selection(self) -> Selection:
+        """The boxes that the thresholds leave."""
+        limits = self.thresholds
+        return select(self.answer, limits.confidence, limits.iou, limits.agnostic, self.class_ids)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal pictures."""
+        return f"{self.image.sha256} {self.model} {self.thresholds} {self.class_ids} {self.layers} {self.step}"
+
+
 @st.fragment
 def view() -> None:
     """Draw the view."""
     controls, results = st.columns([1.05, 3.5], gap="medium")
+    with results:
+        # In the order in which they stand, so that the picture has its place before anything else is drawn.
+        notices = st.container()
+        head = st.container()
+        middle, right = st.columns([2.1, 1.3], gap="medium")
+    with middle:
+        drawn = _at_once()
     with controls:
         image = image_input(default="motorcycle")
         chosen = model_choice()
         thresholds = _threshold_controls()
-    with results:
+    with notices:
         model = answering_model(chosen)
         answer = network_answer(image, model)
     if answer is None:
         return
     with controls:
         class_ids = _class_control(answer)
-    selection = select(answer, thresholds.confidence, thresholds.iou, thresholds.agnostic, class_ids)
-    with results:
+    recipe = Recipe(image, model, answer, thresholds, class_ids, (), 0)
+    selection = recipe.selection() if drawn is None else drawn
+    with head:
         layers, step = _picture_controls(len(selection.suppression.picked))
-        middle, right = st.columns([2.1, 1.3], gap="medium")
+    recipe = replace(recipe, layers=layers, step=step)
     with middle:
-        _draw(image, answer, selection, thresholds, layers, step)
-    picture_first(f"{image.sha256} {model} {thresholds} {class_ids} {layers} {step}", key="yolo_picture")
+        if drawn is None:
+            _draw(recipe, selection)
+    picture_first(recipe.fingerprint, key="yolo_picture")
     with middle:
         _captions(answer, selection, thresholds, class_ids, () if step else layers)
     with right:
@@ -68,6 +101,20 @@ def view() -> None:
         with as_code:
             code(image, selection, thresholds.iou, agnostic=thresholds.agnostic)
     downloads(image, answer, selection)
+    remember(recipe, SLIDERS, key="yolo_picture")
+
+
+def _at_once() -> Selection | None:
+    """Draw the picture before the controls where only a slider has moved, and let it be seen first."""
+    before: Recipe | None = unless_more_moved(SLIDERS, key="yolo_picture")
+    if before is None or before.step:
+        return None
+    confidence, iou = (float(st.session_state[key]) for key in SLIDERS)
+    recipe = replace(before, thresholds=replace(before.thresholds, confidence=confidence, iou=iou))
+    selection = recipe.selection()
+    _draw(recipe, selection)
+    picture_first(recipe.fingerprint, key="yolo_picture")
+    return selection
 
 
 def _threshold_controls() -> Thresholds:
@@ -141,19 +188,13 @@ def _picture_controls(steps: int) -> tuple[tuple[str, ...], int]:
     return tuple(name for name in LAYERS if name in layers), 0
 
 
-def _draw(
-    image: ChosenImage,
-    answer: NetworkAnswer,
-    selection: Selection,
-    thresholds: Thresholds,
-    layers: tuple[str, ...],
-    step: int,
-) -> None:
+def _draw(recipe: Recipe, selection: Selection) -> None:
+    image, answer, step = recipe.image, recipe.answer, recipe.step
     if step:
-        encoded = step_picture(image, answer, selection, step, agnostic=thresholds.agnostic)
+        encoded = step_picture(image, answer, selection, step, agnostic=recipe.thresholds.agnostic)
         alt = f"Step {step} of non-max suppression on {image.name}"
     else:
-        encoded = boxes_picture(image, answer, selection, layers)
+        encoded = boxes_picture(image, answer, selection, recipe.layers)
         alt = f"{image.name} with {_objects(len(selection.detections.scores))} found by the network"
     rows, columns = shown_size(image)
     picture(encoded, rows=rows, columns=columns, key="yolo_picture", alt=alt, max_height_px=PICTURE_HEIGHT_PX)
