@@ -172,18 +172,19 @@ ASTRONAUT_POINTS = np.array([[203, 101], [246, 102], [225, 127], [201, 139], [24
 
 
 def _verification() -> np.ndarray:
-    """One face twice, as it is and changed, both aligned, and bars of the difference between them."""
+    """One face twice, as it is and changed, both aligned; below, how far the two lie apart column by column."""
     canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), (30, 34, 56), dtype=np.uint8)
     face = align(load_sample("astronaut"), ASTRONAUT_POINTS, TEMPLATE_112, 112)
-    for left, crop in ((30, face), (178, changed(face, "dark")[:, ::-1])):
+    other = changed(face, "dark")[:, ::-1]
+    for left, crop in ((30, face), (178, other)):
         canvas[22:134, left : left + 112] = crop
         for x, y in TEMPLATE_112.round().astype(int).tolist():
             cv2.circle(canvas, (left + x, 22 + y), 3, (245, 158, 11), cv2.FILLED, cv2.LINE_AA)
-    rows = cv2.resize(face, (16, 7), interpolation=cv2.INTER_AREA).mean(axis=2)  # (7, 16)
-    for index, value in enumerate(rows[3]):
-        height = round(4 + 22 * float(value) / 255)
-        left = 30 + index * 16
-        canvas[166 - height : 166, left : left + 10] = ((99, 102, 241), (20, 184, 166))[index % 2]
+    apart = np.abs(face.astype(np.float32) - other).mean(axis=(0, 2)).reshape(16, 7).mean(axis=1)  # (112,) -> (16,)
+    for index, value in enumerate(apart):
+        height = round(4 + 22 * float(value / apart.max()))
+        left = 34 + index * 16
+        canvas[166 - height : 166, left : left + 10] = (20, 184, 166)
     return canvas
 
 
