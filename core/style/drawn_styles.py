@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.runtime.images import decode_image, encode_jpeg
 from core.style.settings import Pixels, StyleError
+
+FOLDER = Path(__file__).parents[2] / "assets" / "styles"
 
 Floats = NDArray[np.float32]
 Palette = Sequence[str]
@@ -227,7 +231,23 @@ def draw_style(name: str, size_px: int = 512, seed: int = 0) -> Pixels:
 
 @lru_cache(maxsize=32)
 def kept_style(name: str) -> Pixels:
-    """A drawn style of 512 px, read-only and drawn once; errors as `draw_style`'s."""
-    image = draw_style(name)
+    """A drawn style of 512 px, read-only, from its file in `assets/styles`: some take a second to draw.
+
+    Raises:
+        StyleError: If there is no such style.
+    """
+    path = FOLDER / f"{name}.jpg"
+    image = decode_image(path.read_bytes()).pixels if name in DRAWN_STYLES and path.is_file() else draw_style(name)
     image.setflags(write=False)
     return image
+
+
+def write_styles(folder: Path = FOLDER) -> None:
+    """Draw all styles into `folder`, as `python -m core.style.drawn_styles` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in DRAWN_STYLES:
+        (folder / f"{name}.jpg").write_bytes(encode_jpeg(draw_style(name), 88))
+
+
+if __name__ == "__main__":
+    write_styles()
