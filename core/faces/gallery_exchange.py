@@ -265,7 +265,8 @@ def _face(value: Any, archive: zipfile.ZipFile | None, where: str) -> NewFace:
     entry = _dict(value, where)
     jpeg = _jpeg(entry, archive, where)
     try:
-        points = np.array(_list(entry, "points", where), np.float32)
+        with np.errstate(over="ignore"):
+            points = np.array(_list(entry, "points", where), np.float64).astype(np.float32)
     except (TypeError, ValueError, OverflowError):
         points = np.empty(0, np.float32)
     if points.shape != (5, 2) or not np.isfinite(points).all():
