@@ -188,6 +188,27 @@ def _verification() -> np.ndarray:
     return canvas
 
 
+def _recognition() -> np.ndarray:
+    """A face among enrolled ones: who lies within tau is ringed, the others are too far away."""
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), (30, 34, 56), dtype=np.uint8)
+    places = np.random.default_rng(8).normal(0, 1, (40, 2)) * (WIDTH_PX / 4.2, HEIGHT_PX / 3.4)
+    middle, tau_px = np.array([WIDTH_PX / 2, HEIGHT_PX / 2]), 62
+    distances = np.linalg.norm(places, axis=1)
+    nearest = int(np.abs(distances - 52).argmin())
+    for index, (x, y) in enumerate((places + middle).round().astype(int).tolist()):
+        if distances[index] > tau_px or index == nearest:
+            colour = (20, 184, 166) if index == nearest else (99, 104, 140)
+            cv2.circle(canvas, (x, y), 8 if index == nearest else 5, colour, cv2.FILLED, cv2.LINE_AA)
+    centre = (WIDTH_PX // 2, HEIGHT_PX // 2)
+    cv2.circle(canvas, centre, tau_px, (245, 158, 11), 2, cv2.LINE_AA)
+    face = align(load_sample("astronaut"), ASTRONAUT_POINTS, TEMPLATE_112 * (76 / 112), 76)
+    round_mask = np.zeros((76, 76), np.uint8)
+    cv2.circle(round_mask, (38, 38), 36, 255, cv2.FILLED)
+    part = canvas[centre[1] - 38 : centre[1] + 38, centre[0] - 38 : centre[0] + 38]
+    part[round_mask > 0] = face[round_mask > 0]
+    return canvas
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -201,6 +222,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "yolo_detection": _yolo,
     "region_proposals": _regions,
     "face_verification": _verification,
+    "face_recognition": _recognition,
 }
 
 
