@@ -188,6 +188,11 @@ def open_kept(path: Path) -> ImageDataset:
         raise DatasetError("These pictures are no longer kept; upload the zip again.") from error
 
 
+def forget(folder: Path, key: str) -> None:
+    """Delete a user's pictures; runs that were trained on them stay, but cannot go on."""
+    own_path(folder, key).unlink(missing_ok=True)
+
+
 def list_own(folder: Path, owner: str) -> dict[str, str]:
     """What an owner has uploaded: keys, and names of the zips; the newest first."""
     whose = hashlib.sha256(owner.encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ from pages.parts.compute import owner
 from pages.parts.job_view import ACTIVE, current_job, start_job
 from pages.parts.lab.pictures import ChosenData, pictures_control
 from pages.parts.shapes.address import parse_stack, stack_text
+from pages.parts.shapes.table import STACK_KEY
 
 JOB = "lab"
 NETWORK_LABELS = {
@@ -111,7 +112,12 @@ def _network() -> tuple[str, str]:
         help="As the page Shapes and parameters writes it. A softmax at its end is given as many units as there are "
         "classes; convolutions and FC layers are followed by ReLU.",
     )
-    st.page_link("pages/shapes_and_parameters.py", label="Stack one there", icon=":material/stacks:")
+    st.page_link(
+        "pages/shapes_and_parameters.py",
+        label="Stack layers in a table",
+        icon=":material/stacks:",
+        query_params={STACK_KEY: written},
+    )
     try:
         return network, to_json((32, 32, 1), parse_stack(written))
     except StackFormatError as error:

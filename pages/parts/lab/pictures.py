@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.training import tasks
+from core.training import class_folders, tasks
 from core.training.class_folders import SIDES_PX, list_own
 from core.training.datasets import DOWNLOADS, list_local
 from pages.parts.compute import engine, owner
@@ -64,6 +64,16 @@ def pictures_control() -> ChosenData:
         "fetched once, or taken from a file of that name (mnist.npz) in the folder “datasets” of the workbench's data "
         "folder; class folders, zips and .npz files that you put there are offered too.",
     )
+    if choice in own:
+        st.button(
+            "Remove these pictures",
+            key="lab_zip_remove",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=class_folders.forget,
+            args=(folder, choice.removeprefix("own:")),
+            help="From this machine; runs that were trained on them stay.",
+        )
     if choice != UPLOAD:
         return ChosenData(choice, labels[choice])
     _upload()

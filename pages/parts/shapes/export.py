@@ -9,6 +9,7 @@ from core.convolution.stack_model import MAX_EXPORT_PARAMETERS, StackModel
 from pages.parts.code_tabs import code_tabs
 from pages.parts.compute import compute
 from pages.parts.downloads import download_bytes, download_table, download_text
+from pages.parts.shapes.address import stack_text
 from pages.parts.shapes.details import csv_table
 from pages.parts.shapes.table import Stack, count_text, shape_text
 
@@ -56,6 +57,12 @@ def draw_code(stack: Stack) -> None:
                 label="Model (.keras)",
                 mime="application/octet-stream",
             )
+        st.page_link(
+            "pages/training_lab.py",
+            label="Train it in the lab",
+            icon=":material/model_training:",
+            query_params={"lab_network": "Stacked by you", "lab_stack": stack_text(stack.layers)},
+        )
 
 
 def _compare(stack: Stack, model: StackModel, parameters: int) -> None:

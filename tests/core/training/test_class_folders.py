@@ -140,6 +140,8 @@ def test_a_kept_zip_is_opened_again_and_nothing_is_written_elsewhere(
         tasks.keep_zip(zipped({"../../x/1.png": png()}), 32, "evil", "ada")
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written == [own_path(tmp_path / "home" / "datasets", key)]
+    class_folders.forget(tmp_path / "home" / "datasets", key)
+    assert class_folders.list_own(tmp_path / "home" / "datasets", "ada") == {}
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "a/b", own_key(b"x", 32, "ada") + "/.."])
