@@ -84,14 +84,14 @@ def sample(data: str, count: int = SAMPLE) -> PictureSample:
 
 
 def transfer_look(data: str, backbone: str) -> TransferLook:
-    """A softmax layer on frozen features and on raw pixels; errors as `open_pictures`'s and `choose_backbone`'s."""
+    """A softmax layer on frozen features and on grey pixels; errors as `open_pictures`'s and `choose_backbone`'s."""
     from core.training.experiments import looks
 
     return looks.transfer_look(_open(data), backbone)
 
 
 def hog_look(settings: HogSettings) -> HogLook:
-    """An SVM on HOG and on raw pixels; errors as `open_pictures`'s and `hog_features`'."""
+    """An SVM on HOG and on grey pixels; errors as `open_pictures`'s and `hog_features`'."""
     from core.training.experiments import looks
 
     return looks.hog_look(_open(settings.data), settings)

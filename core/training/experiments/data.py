@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from core.training.datasets import DatasetError, ImageDataset, Integers, Pictures, open_dataset, stratified_split
 from core.training.experiments.photograph_patches import photograph_patches
@@ -21,6 +22,7 @@ PHOTOGRAPHS, FACES = "photographs", "faces"
 MOST_TRAINING, MOST_TEST = 6000, 1000
 FACE_SIDE_PX = 48
 SMALLEST_SIDE_PX = 28
+PIXEL_SIDE_PX = 16
 
 
 def open_pictures(name: str, folder: Path | None = None, seed: int = 0) -> ImageDataset:
@@ -80,6 +82,13 @@ def share_of_labels(dataset: ImageDataset, share: float, seed: int) -> Integers:
     labels = dataset.labels[shuffled]
     members = [shuffled[labels == label] for label in np.unique(labels)]
     return np.concatenate([some[: max(1, round(share * len(some)))] for some in members])
+
+
+def grey_pixels(images: Pictures, side_px: int = PIXEL_SIDE_PX) -> NDArray[np.float32]:
+    """Brightness of each picture on a grid of side_px x side_px, 0..1: (N, side_px ** 2). Raw pixels, made few."""
+    grey = images.mean(axis=3).astype(np.float32) / 255  # (N, H, W, C) -> (N, H, W)
+    small = [cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_AREA) for one in grey]
+    return np.stack(small).reshape(len(images), -1).astype(np.float32)
 
 
 def fewest_of_a_class(dataset: ImageDataset) -> int:

@@ -1,7 +1,7 @@
-"""Data against hand-engineering: HOG features and a linear SVM, raw pixels and the same SVM, and a network.
+"""Data against hand-engineering: HOG features and a linear SVM, pixels and the same SVM, and a network.
 
 The notes' two sources of knowledge (section 3.2): labelled data, and what people put in by hand. Histograms of
-oriented gradients are engineered features (Dalal and Triggs 2005), a convolutional network learns its own, and raw
+oriented gradients are engineered features (Dalal and Triggs 2005), a convolutional network learns its own, and grey
 pixels have neither. Each is measured at several shares of the labels.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.runtime.report import Report
 from core.training.datasets import ImageDataset, Integers, Pictures
-from core.training.experiments.data import share_of_labels
+from core.training.experiments.data import grey_pixels, share_of_labels
 from core.training.experiments.log import ExperimentLog
 from core.training.experiments.settings import CNN, HOG_SVM, PIXEL_SVM, ExperimentError, ExperimentResult, HogSettings
 
@@ -95,7 +95,7 @@ def hog_experiment(dataset: ImageDataset, settings: HogSettings, report: Report 
         report(FEATURES_SHARE * min(1.0, (start + 100) / len(used)))
     features = np.zeros((len(dataset.images), parts[0].shape[1]), np.float32)
     features[used] = np.concatenate(parts)
-    pixels = (dataset.images.reshape(len(dataset.images), -1) / 255).astype(np.float32)
+    pixels = grey_pixels(dataset.images)
     learner = Learner(lambda seed: build_classifier(settings.network, (shape[0], shape[1], shape[2]), classes, seed))
     test, test_labels = dataset.test, dataset.labels[dataset.test]
     log = ExperimentLog(report, settings.seeds * len(settings.shares) * settings.steps, FEATURES_SHARE)

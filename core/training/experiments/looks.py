@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from core.training.datasets import ImageDataset, Integers
-from core.training.experiments.data import as_rgb, fewest_of_a_class, per_class, share_of_labels
+from core.training.experiments.data import as_rgb, fewest_of_a_class, grey_pixels, per_class, share_of_labels
 from core.training.experiments.hog import hog_features, hog_picture, svm_accuracy
 from core.training.experiments.settings import (
     EnsembleLook,
@@ -39,7 +39,7 @@ def picture_sample(dataset: ImageDataset, count: int = SHOWN) -> PictureSample:
 
 
 def transfer_look(dataset: ImageDataset, backbone: str) -> TransferLook:
-    """One softmax layer on frozen features and on raw pixels; errors as `choose_backbone`'s."""
+    """One softmax layer on frozen features and on pixels; errors as `choose_backbone`'s."""
     from core.training.experiments import backbone as backbones
 
     chosen = backbones.choose_backbone(backbone)
@@ -51,7 +51,7 @@ def transfer_look(dataset: ImageDataset, backbone: str) -> TransferLook:
     maps = backbones.answers(network, as_rgb(dataset.images[used], chosen.input_px))
     numbers = {
         "frozen": maps.mean(axis=(1, 2)),  # (n, h, w, d) -> (n, d)
-        "pixels": (dataset.images[used].reshape(len(used), -1) / 255).astype(np.float32),
+        "pixels": grey_pixels(dataset.images[used]),
     }
     right = {}
     for name, values in numbers.items():
@@ -70,13 +70,13 @@ def transfer_look(dataset: ImageDataset, backbone: str) -> TransferLook:
 
 
 def hog_look(dataset: ImageDataset, settings: HogSettings) -> HogLook:
-    """An SVM on HOG and on raw pixels, with a tenth of the labels; errors as `hog_features`'."""
+    """An SVM on HOG and on pixels, with a tenth of the labels; errors as `hog_features`'."""
     few, test = share_of_labels(dataset, LABEL_SHARE, 0), _some(dataset.test, 2 * MOST_TEST)
     few = _some(few, 3 * MOST_TRAINING)
     used = np.concatenate([few, test])
     numbers = {
         "hog": hog_features(dataset.images[used], settings),
-        "pixels": (dataset.images[used].reshape(len(used), -1) / 255).astype(np.float32),
+        "pixels": grey_pixels(dataset.images[used]),
     }
     right = {
         name: svm_accuracy(

@@ -105,14 +105,14 @@ class HogSettings:
     the SVM's cost.
     """
 
-    data: str = "digits"
+    data: str = "shapes"
     shares: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0)
     orientations: int = 9
     cell_px: int = 8
     block_cells: int = 2
     svm_c: float = 1.0
     network: str = "lenet5"
-    steps: int = 400
+    steps: int = 600
     batch: int = 32
     learning_rate: float = 0.002
     seeds: int = 3
@@ -257,7 +257,7 @@ class PictureSample:
 
 @dataclass(frozen=True)
 class TransferLook:
-    """A first look at transfer: one softmax layer on frozen features and on raw pixels, with the same few pictures.
+    """A first look at transfer: one softmax layer on frozen features and on grey pixels, with the same few pictures.
 
     `frozen` and `pixels` are accuracies, `features` and `pixel_count` the numbers that the layer reads.
     """
@@ -274,7 +274,7 @@ class TransferLook:
 
 @dataclass(frozen=True)
 class HogLook:
-    """A first look at HOG: an SVM on it and on raw pixels, on a tenth of the labels; pictures and their stars.
+    """A first look at HOG: an SVM on it and on grey pixels, on a tenth of the labels; pictures and their stars.
 
     `images` (n, H, W, C) and `drawn` (n, H, W) are uint8, `hog` and `pixels` accuracies.
     """

@@ -26,8 +26,9 @@ from pages.parts.figures import show
 from pages.parts.formula import formula, number
 from pages.parts.kept_calls import kept_call
 
-LABELS = {HOG_SVM: "HOG + linear SVM", CNN: "network", PIXEL_SVM: "pixels + linear SVM"}
+LABELS = {HOG_SVM: "HOG + linear SVM", CNN: "network", PIXEL_SVM: "grey pixels + linear SVM"}
 TILE_PX = 96
+PIXELS_HELP = "The picture's brightness on a grid of 16 x 16."
 
 
 def view() -> None:
@@ -88,7 +89,7 @@ def _controls() -> HogSettings:
             help="Large: every training picture must be right. Small: a wide margin.",
         )
     with st.popover("Steps", icon=":material/tune:", width="stretch"):
-        steps = steps_control("hog", plain.steps, [100, 200, 400, 800, 1600])
+        steps = steps_control("hog", plain.steps, [100, 300, 600, 1200, 2400])
     return HogSettings(
         data=data,
         network=network,
@@ -127,7 +128,7 @@ def _before(settings: HogSettings) -> None:
     )
     left, right, note = st.columns([1, 1, 1.6], vertical_alignment="center")
     left.metric(f"{look.features:,} HOG features", f"{100 * look.hog:.1f} %")
-    right.metric(f"{look.pixel_count:,} raw pixels", f"{100 * look.pixels:.1f} %")
+    right.metric(f"{look.pixel_count:,} grey pixels", f"{100 * look.pixels:.1f} %", help=PIXELS_HELP)
     note.caption("The same SVM, the same pictures: the difference is what people knew about gradients.")
     tiles = [np.concatenate([_tile(image), _tile(drawn)]) for image, drawn in zip(look.images, look.drawn, strict=True)]
     shown = np.concatenate(tiles, axis=1)

@@ -150,7 +150,9 @@ def _before(settings: TransferSettings) -> None:
     left, right, note = st.columns([1, 1, 1.6], vertical_alignment="center")
     left.metric(f"{look.features:,} frozen features", f"{100 * look.frozen:.1f} %", help=f"Of the {look.answered_by}.")
     right.metric(
-        f"{look.pixel_count:,} raw pixels", f"{100 * look.pixels:.1f} %", help="The same layer, same pictures."
+        f"{look.pixel_count:,} grey pixels",
+        f"{100 * look.pixels:.1f} %",
+        help="The same layer on the same pictures: their brightness on a grid of 16 x 16.",
     )
     note.caption(f":material/memory: Features by the {look.answered_by}. Chance would give {100 / few.classes:.0f} %.")
     picture_strip(few.images, few.names, key="transfer_sample")

@@ -9,6 +9,7 @@ from core.training.experiments.data import (
     as_rgb,
     faces_and_others,
     fewest_of_a_class,
+    grey_pixels,
     open_pictures,
     per_class,
     share_of_labels,
@@ -91,3 +92,9 @@ def test_grey_pictures_become_rgb_of_a_size():
     assert as_rgb(np.full((2, 32, 32, 1), 7, np.uint8), 64).shape == (2, 64, 64, 3)
     same = np.zeros((1, 48, 48, 3), np.uint8)
     assert as_rgb(same, 48) is same
+
+
+def test_grey_pixels_are_means_over_squares(shapes):
+    images = shapes.images[:3]
+    expected = images.reshape(3, 16, 2, 16, 2, 3).mean(axis=(2, 4, 5)).reshape(3, 256) / 255
+    np.testing.assert_allclose(grey_pixels(images), expected, atol=1e-5)

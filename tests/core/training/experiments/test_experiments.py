@@ -166,7 +166,7 @@ def test_settings_out_of_range_are_told(made, words):
 
 def test_first_looks(shapes):
     look = looks.transfer_look(shapes, "auto")
-    assert look.per_class == 5 and look.pixel_count == 32 * 32 * 3 and 0 <= look.frozen <= 1
+    assert look.per_class == 5 and look.pixel_count == 16 * 16 and 0 <= look.frozen <= 1
     hog = looks.hog_look(shapes, HogSettings())
     assert hog.features == 324 and hog.drawn.shape == hog.images.shape[:3]
     disputed = looks.ensemble_look(shapes, EnsembleSettings(per_class=2, batch=4))
