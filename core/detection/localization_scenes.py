@@ -99,7 +99,10 @@ def score_predictions(predictions: NDArray[np.float32], targets: NDArray[np.floa
 def contact_sheet(
     images: NDArray[np.uint8], predictions: NDArray[np.float32], targets: NDArray[np.float32] | None, columns: int = 4
 ) -> NDArray[np.uint8]:
-    """Scenes side by side with the predicted box in its class's colour and the true one dashed in green."""
+    """Scenes side by side with the predicted box in its class's colour and the true one dashed in green.
+
+    Without `targets` the vectors are taken for the truth: names stand without a score.
+    """
     count = len(images)
     rows = -(-count // columns)
     sheet = np.full((rows * TILE_PX, columns * TILE_PX, 3), 255, np.uint8)
@@ -113,10 +116,14 @@ def contact_sheet(
         if p_c >= 0.5:
             box = np.array(vector_box(predictions[index], size))
             draw_box(tile, box, class_colour(class_id), 2)
-            draw_labels(tile, box[None], [f"{CLASS_NAMES[class_id]} {100 * p_c:.0f} %"], [class_colour(class_id)])
+            draw_labels(tile, box[None], [_label(CLASS_NAMES[class_id], p_c, targets)], [class_colour(class_id)])
         else:
-            draw_labels(tile, np.array([[0.0, 30.0, 1.0, 1.0]]), [f"nothing {100 * (1 - p_c):.0f} %"], [(90, 96, 110)])
+            draw_labels(tile, np.array([[0.0, 30.0, 1.0, 1.0]]), [_label("nothing", 1 - p_c, targets)], [(90, 96, 110)])
         row, column = divmod(index, columns)
         top, left = row * TILE_PX, column * TILE_PX
         sheet[top + 1 : top + TILE_PX - 1, left + 1 : left + TILE_PX - 1] = tile[1:-1, 1:-1]
     return sheet
+
+
+def _label(name: str, score: float, targets: NDArray[np.float32] | None) -> str:
+    return name if targets is None else f"{name} {100 * score:.0f} %"

@@ -13,8 +13,10 @@ from core.convolution.filters import filter_kernel
 from core.convolution.geometry import receptive_field
 from core.convolution.operation import ConvolutionSettings, convolve, luminance
 from core.convolution.pooling import pool
-from core.detection.drawing import draw_detections, draw_grid, draw_outlines
+from core.detection.drawing import draw_box, draw_detections, draw_dots, draw_grid, draw_outlines
 from core.detection.evaluation import ImageDetections
+from core.detection.localization import vector_box
+from core.detection.sliding_windows import window_box
 from core.detection.suppression import non_max_suppression
 from core.faces.alignment import TEMPLATE_112, align
 from core.faces.disturbances import changed
@@ -23,6 +25,7 @@ from core.runtime.samples import load_sample
 from core.training.experiments.crops import ten_crops
 
 HEIGHT_PX, WIDTH_PX = 180, 320
+INDIGO = (99, 102, 241)
 
 
 def _window(name: str) -> np.ndarray:
@@ -209,6 +212,29 @@ def _recognition() -> np.ndarray:
     return canvas
 
 
+def _localization() -> np.ndarray:
+    """A box to learn, dashed, and a prediction of it, with their midpoints."""
+    pixels = _window("motorcycle").copy()
+    for vector, colour, dashed in (
+        ((0.5, 0.56, 0.74, 0.8), (34, 197, 94), True),
+        ((0.55, 0.6, 0.6, 0.7), INDIGO, False),
+    ):
+        box = np.array(vector_box(np.array([1.0, *vector]), (WIDTH_PX, HEIGHT_PX)))
+        draw_box(pixels, box, colour, 3, dashed=dashed)
+        draw_dots(pixels, np.array([[vector[0] * WIDTH_PX, vector[1] * HEIGHT_PX]]), [colour])
+    return pixels
+
+
+def _sliding_windows() -> np.ndarray:
+    """Windows of two sizes of the pyramid, and a row of them one stride apart."""
+    pixels = _window("chelsea").copy()
+    for column in range(0, 24, 4):
+        draw_box(pixels, np.array(window_box(2, column, 1.0)), (147, 197, 253), 1)
+    draw_box(pixels, np.array(window_box(2, 12, 1.0)), (245, 158, 11), 3)
+    draw_box(pixels, np.array(window_box(1, 7, 0.5)), INDIGO, 3)
+    return pixels
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -219,6 +245,8 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "inception": _inception,
     "training_lab": _lab,
     "practical_advice": _advice,
+    "localization": _localization,
+    "sliding_windows": _sliding_windows,
     "yolo_detection": _yolo,
     "region_proposals": _regions,
     "face_verification": _verification,
