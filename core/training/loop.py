@@ -111,15 +111,6 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
         right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), answers), tf.int32))
         return loss, right
 
-    @tf.function(
-        reduce_retracing=True,
-        input_signature=[
-            tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8),
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([None, None], tf.int64),
-            tf.TensorSpec([None, None, DRAWS], tf.float32),
-        ],
-    )
     def block(pictures: Any, labels: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
         steps = tf.shape(indices)[0]
         costs = tf.TensorArray(tf.float32, steps)
@@ -132,7 +123,14 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
 
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-    return block  # type: ignore[no-any-return]
+    signature = [
+        tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None, None], tf.int64),
+        tf.TensorSpec([None, None, DRAWS], tf.float32),
+    ]
+    compiled: Callable[..., Any] = tf.function(block, input_signature=signature)
+    return compiled
 
 
 class Evaluator:
@@ -142,11 +140,10 @@ class Evaluator:
         """Take the model; the graph is made with the first batch."""
         shape = [None, *model.input_shape[1:]]
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
         def answer(pictures: Any) -> Any:
             return tf.cast(model(tf.cast(pictures, tf.float32), training=False), tf.float32)
 
-        self._answer = answer
+        self._answer = tf.function(answer, input_signature=[tf.TensorSpec(shape, tf.uint8)])
 
     def logits(self, pictures: NDArray[np.uint8], tell: Callable[[], None] = lambda: None) -> NDArray[np.float32]:
         """Logits (N, classes); `tell` is called before each batch, and may end the work by an error."""

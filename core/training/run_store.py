@@ -237,7 +237,7 @@ def is_alive(folder: Path) -> bool:
             return time.time() - newest < SILENT_AFTER_S
         process = psutil.Process(pid)
         # Another process may have been given the number since.
-        return abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        return bool(abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE)
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return False
 

@@ -155,7 +155,7 @@ def describe_network(settings: TrainingSettings, input_shape: tuple[int, int, in
 def pictures_file(data: str) -> bytes:
     """The pictures of a data set in their parts as an `.npz`, for the program that trains a run again."""
     dataset = open_dataset(data, folder=datasets_folder())
-    arrays = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for part in ("train", "validation", "test"):
         arrays[f"x_{part}"], arrays[f"y_{part}"] = dataset.part(part)
     buffer = io.BytesIO()

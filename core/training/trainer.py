@@ -94,6 +94,8 @@ def train(
         raise
     finally:
         release(folder)
+        if not any(folder.iterdir()):  # it has not begun: the network does not fit the pictures
+            folder.rmdir()
 
 
 def _train(
@@ -265,12 +267,12 @@ def first_filters(model: keras.Model) -> NDArray[np.float32]:
 def _read_curves(folder: Path, record: RunRecord) -> _Curves:
     """The curves as far as the record goes: a process that was killed may have written an epoch more."""
     done = len(record.history)
-    steps = -(-record.sizes[0] // record.settings.batch)
     try:
         with np.load(folder / "curves.npz", allow_pickle=False) as kept:
             filters, losses = kept["filters"], kept["batch_losses"]
     except Exception as error:  # NumPy and zipfile raise a dozen types on damaged files
         raise TrainingError(f"The run in {folder} cannot be read; start it anew.") from error
+    steps = len(losses) // max(1, len(filters) - 1)  # of an epoch
     return _Curves(list(filters[: done + 1]), [losses[: done * steps]])
 
 

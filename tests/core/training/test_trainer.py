@@ -135,6 +135,10 @@ def test_a_stacked_network_ends_in_a_logit_for_each_class(few_digits: ImageDatas
     model = build_classifier("stack", (32, 32, 1), 10, 0, STACK)
     assert [layer.name for layer in model.layers][-1] == "logits" and model.output.shape == (None, 10)
     assert model.count_params() == (9 + 1) * 4 + (16 * 16 * 4 + 1) * 12 + 13 * 10
+    wrong = dataclasses.replace(FEW, network="stack", stack=STACK.replace("3, 1, 1", "99, 1, 1"))
+    with pytest.raises(NetworkError, match="larger than its input"):
+        train(few_digits, wrong, tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
     run = train(few_digits, dataclasses.replace(FEW, network="stack", stack=STACK, epochs=1), tmp_path)
     assert run.filters.shape == (2, 3, 3, 1, 4)
 
