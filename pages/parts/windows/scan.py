@@ -54,7 +54,7 @@ def view() -> None:
     """Draw the view."""
     left, middle, right = st.columns([1.15, 2.3, 1.15], gap="medium")
     with left:
-        chosen = image_input(default="astronaut")
+        chosen = image_input(default="chelsea")
         controls = _controls()
     try:
         pyramid_levels(
@@ -146,7 +146,7 @@ def _controls() -> Controls:
         "Score from",
         0.2,
         0.99,
-        0.7,
+        0.6,
         0.01,
         key="win_score",
         bind="query-params",
@@ -282,9 +282,9 @@ def _window(chosen: ChosenImage, scores: WindowScores, entry: ScoreMap, cell: Pi
     )
     with st.expander("What this classifier is", icon=":material/info:", key="win_about"):
         st.caption(
-            "Trained by this project for some minutes, to show the idea: on validation photographs it is right about "
-            "two windows of three. It takes much for an object that is none. Its model card is "
-            "assets/weights/windows_6.md; the YOLO page has a detector to rely on."
+            "Trained by this project for half an hour, to show the idea: on validation photographs it is right about "
+            "73 % of all windows, and the mean of its classes' recalls is 55 %. It takes much for an object that is "
+            "none. Its model card is assets/weights/windows_6.md; the YOLO page has a detector to rely on."
         )
 
 
