@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from core.faces.alignment import TEMPLATE_112, similarity_transform, warp
-from core.faces.detector import CLOSE_UP_PX, MTCNN, detect
+from core.faces.detector import CLOSE_UP_PX, MTCNN, check_detector, detect
 from core.faces.encoders import describe, encode_crops, template_of
 from core.faces.types import Face, FaceError, Floats, Pixels
 
@@ -73,6 +73,7 @@ def encode_pictures(
         WeightsError: If weights are missing or were not fetched yet.
     """
     dimensions = describe(encoder).dimensions
+    check_detector(detector)
     waiting = iter(pictures)
     done = 0
     while chunk := list(islice(waiting, CHUNK)):
@@ -80,9 +81,7 @@ def encode_pictures(
         for picture in chunk:
             try:
                 found.append((None, None) if picture is None else _crop(picture, encoder, detector))
-            except FaceError:
-                if done == 0 and not found:  # a name that is wrong is wrong for all of them
-                    describe(encoder)
+            except FaceError:  # points that cannot be aligned
                 found.append((None, None))
         crops = [crop for _, crop in found if crop is not None]
         encodings = iter(encode_crops(np.stack(crops), encoder)) if crops else iter(())

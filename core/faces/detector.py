@@ -32,6 +32,16 @@ YUNET_SIDE_PX = 640
 YUNET_SCORE = 0.6
 
 
+def check_detector(name: str) -> None:
+    """Refuse a detector that there is not.
+
+    Raises:
+        FaceError: If there is none of this name.
+    """
+    if name not in DETECTORS:
+        raise FaceError(f"There is no face detector {name!r}; choose {' or '.join(DETECTORS)}.")
+
+
 def detect(image: Pixels, detector: str = MTCNN) -> tuple[Face, ...]:
     """The faces of an RGB picture uint8 (H, W, 3), largest first.
 
@@ -39,8 +49,7 @@ def detect(image: Pixels, detector: str = MTCNN) -> tuple[Face, ...]:
         FaceError: If there is no such detector or the array is no picture.
         WeightsError: If YuNet was not fetched yet.
     """
-    if detector not in DETECTORS:
-        raise FaceError(f"There is no face detector {detector!r}; choose {' or '.join(DETECTORS)}.")
+    check_detector(detector)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise FaceError(f"A picture of shape (H, W, 3) uint8 is needed; received {image.dtype} {image.shape}.")
     found = _first_found(image, detector)
