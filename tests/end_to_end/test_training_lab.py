@@ -17,7 +17,7 @@ from core.runtime.images import encode_png
 from tests.end_to_end.conftest import Server, start_server, stop_server, wait_until_idle
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 240_000
+PATIENCE_MS = 600_000
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -56,7 +56,7 @@ def test_a_run_is_offered_after_its_server_was_killed(tab: Page, tmp_path: Path)
         tab.goto(f"{first.address}/training_lab?lab_epochs=50")
         wait_until_idle(tab, 60_000)
         tab.get_by_role("button", name="Train", exact=True).click()
-        assert wait_until(lambda: epochs_done(tmp_path / "home") >= 2, 240)
+        assert wait_until(lambda: epochs_done(tmp_path / "home") >= 2, 600)
         seen = epochs_done(tmp_path / "home")
     finally:
         os.kill(first.process.pid, signal.SIGKILL)

@@ -2,6 +2,12 @@
 
 import time
 
+import pytest
+
+from core.runtime.report import JobCancelled, Report
+from core.training import tasks
+from core.training.runs import TrainingSettings
+
 PAGE = "training_lab"
 
 
@@ -28,7 +34,7 @@ def test_it_opens_with_the_pictures_and_the_cost(open_page):
 
 def test_settings_of_a_link(open_page):
     app = open_page(PAGE, lab_data="Drawn shapes (3,000)", lab_network="Small VGG", lab_epochs="3", lab_rate="0.01")
-    assert "**2,202** pictures to learn from" in texts(app) and "**600** that are shown" in texts(app)
+    assert "**2,202** pictures to learn from" in texts(app) and "**600** to test it once" in texts(app)
     assert app.selectbox(key="lab_network").value == "small_vgg" and app.slider(key="lab_epochs").value == 3
     assert any("0.01" in latex.value for latex in app.latex)
 
@@ -81,3 +87,25 @@ def test_a_zip_is_asked_for_before_training(open_page):
     app = open_page(PAGE, lab_data="Your own, as a zip…")
     assert app.button(key="lab_start").disabled and "a folder for each class" in texts(app)
     assert not app.exception
+
+
+class StopsAfterAnEpoch(Report):
+    """Ends the training as a cancelled job does."""
+
+    def __call__(self, fraction=None, message="", metrics=None, preview=None):
+        if metrics and "val_accuracy" in metrics:
+            raise JobCancelled
+
+
+def test_a_stopped_run_is_offered_and_goes_on(open_page):
+    with pytest.raises(JobCancelled):
+        tasks.train_classifier("digits", TrainingSettings(epochs=3), report=StopsAfterAnEpoch())
+    app = open_page(PAGE)
+    assert "was stopped after 1 of 3 epochs" in texts(app)
+    app.button(key="lab_go_on").click().run(timeout=120)
+    deadline = time.monotonic() + 180
+    while not (app.success or app.error) and time.monotonic() < deadline:
+        time.sleep(0.5)
+        app.run(timeout=120)
+    assert not app.exception and "61,706 parameters, 3 epochs" in app.success[0].value
+    assert "was stopped after" not in texts(app)

@@ -16,6 +16,7 @@ from pages.parts.lab.result import draw_result, picture_strip
 
 LIVE_NAMES = {"accuracy": "training", "val_accuracy": "validation"}
 MOST_POINTS = 600
+SAMPLE = 14
 
 
 def view(chosen: Chosen) -> None:
@@ -42,10 +43,11 @@ def _before(chosen: Chosen) -> None:
         if sample is not None:
             st.markdown(
                 f"**{sample.sizes['training']:,}** pictures to learn from, **{sample.sizes['validation']:,}** to look "
-                f"at after every epoch, **{sample.sizes['test']:,}** that are shown to the network once, at the end."
+                f"at after every epoch, **{sample.sizes['test']:,}** to test it once, at the end."
             )
-            words = [sample.class_names[label] for label in sample.labels]
-            picture_strip(sample.images, words, key="lab_sample")
+            few = sample.labels[:SAMPLE]
+            words = [sample.class_names[label] for label in few]
+            picture_strip(sample.images[:SAMPLE], words, key="lab_sample")
             if settings is not None and settings.network == STACK:
                 _stack_note(settings, sample)
     if settings is not None:
