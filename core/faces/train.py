@@ -9,7 +9,8 @@ encodings are wanted. Through both stages a *teacher* may show where a face belo
 knowledge in a neural network): the encodings that dlib's network gives to the same faces, less their mean, at length
 one. Batches hold `--persons` persons with four faces each. What is saved is the moving average of the weights.
 
-No validation face is ever trained on. The last average is what the run gives: nothing is selected on the validation
+`last.weights.h5` is for going on; `face_encoder.npz`, half as many bytes, is what `assets/weights` holds. No validation
+face is ever trained on. The last average is what the run gives: nothing is selected on the validation
 pairs.
 """
 
@@ -31,6 +32,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.faces.archive import MARGIN_PX, POINTS, SIDE_PX, TRAIN, VALIDATION, FaceArchive, load_archive
+from core.faces.embedded_encoder import pack
 from core.faces.losses import cosface_loss, mined_triplet_loss
 from core.faces.network import DIMENSIONS, INPUT_PX, build_encoder
 from core.faces.verification import best_threshold, cross_validated_accuracy, pair_distances
@@ -350,6 +352,7 @@ def main(arguments: list[str] | None = None) -> None:
     clock = Clock(training, average, archive, len(batches), args.out)
     training.fit(batches, epochs=10**6 if args.minutes else args.epochs, callbacks=[clock], verbose=0)
     clock.save()
+    (args.out / "face_encoder.npz").write_bytes(pack(average))
     report = validate(average, archive) | {"steps": clock.steps}
     (args.out / "evaluation.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     log.info("%s", report)

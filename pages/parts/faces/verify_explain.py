@@ -22,7 +22,7 @@ from pages.parts.formula import formula
 if TYPE_CHECKING:
     from pages.parts.faces.verify import Side
 
-TERMS = 3
+TERMS = 2
 
 
 def mathematics(first: EncodedFace, second: EncodedFace, d: float, threshold: float) -> None:
@@ -35,10 +35,10 @@ def mathematics(first: EncodedFace, second: EncodedFace, d: float, threshold: fl
         )
         sign, verdict = (r"\leq", "same") if d <= threshold else (">", "different")
         formula(
-            r"d(\text{img1}, \text{img2}) = \lVert f(\text{img1}) - f(\text{img2}) \rVert = "
-            rf"\sqrt{{\textstyle\sum_{{k=1}}^{{{len(a)}}} (f_k - f'_k)^2}}",
-            rf"d = \sqrt{{{terms} + \dots}} = {d:.4f}",
-            rf"d = {d:.4f} {sign} \tau = {threshold:.2f} \;\Rightarrow\; \text{{{verdict}}}",
+            r"d(\text{img1}, \text{img2}) = \lVert f(\text{img1}) - f(\text{img2}) \rVert",
+            rf"&= \sqrt{{\textstyle\sum_{{k=1}}^{{{len(a)}}} (f_k - f'_k)^2}}",
+            rf"&= \sqrt{{{terms} + \dots}} = {d:.4f}",
+            rf"&= {d:.4f} {sign} \tau = {threshold:.2f} \;\Rightarrow\; \text{{{verdict}}}",
             explanation=f"f is the encoding, {len(a)} numbers; f' that of the second face. Their lengths are "
             f"{np.linalg.norm(a):.3f} and {np.linalg.norm(b):.3f}. The notes train with the square of d, which "
             "orders pairs in the same way.",
@@ -47,10 +47,10 @@ def mathematics(first: EncodedFace, second: EncodedFace, d: float, threshold: fl
         transform = similarity_transform(first.face.points, template_of(first.encoder))
         (m00, m01, shift_x), (m10, m11, shift_y) = transform.tolist()
         formula(
-            r"\min_{s, R, t} \sum_{i=1}^{5} \lVert y_i - (s R x_i + t) \rVert^2",
-            rf"s = {scale_of(transform):.3f},\quad \theta = {angle_deg_of(transform):.1f}^\circ,\quad "
+            r"&\min_{s, R, t} \; \textstyle\sum_{i=1}^{5} \lVert y_i - (s R x_i + t) \rVert^2",
+            rf"&s = {scale_of(transform):.3f},\quad \theta = {angle_deg_of(transform):.1f}^\circ,\quad "
             rf"t = ({shift_x:.1f}, {shift_y:.1f})",
-            rf"\begin{{pmatrix}} x' \\ y' \end{{pmatrix}} = \begin{{pmatrix}} {m00:.3f} & {m01:.3f} \\ {m10:.3f} & "
+            rf"&\begin{{pmatrix}} x' \\ y' \end{{pmatrix}} = \begin{{pmatrix}} {m00:.3f} & {m01:.3f} \\ {m10:.3f} & "
             rf"{m11:.3f} \end{{pmatrix}} \begin{{pmatrix}} x \\ y \end{{pmatrix}} + \begin{{pmatrix}} {shift_x:.1f} \\ "
             rf"{shift_y:.1f} \end{{pmatrix}}",
             explanation="Alignment of the first face (Umeyama 1991): scale s, rotation R and shift t take the five "
