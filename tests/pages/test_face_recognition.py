@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.faces import tasks
 from core.faces.gallery import Gallery
+from core.faces.gallery_exchange import export_gallery
 from core.faces.gallery_photo import encoder_key
 from core.faces.gallery_store import GalleryStore
 from core.faces.gallery_types import GalleryError, GalleryUnavailable
@@ -140,19 +141,20 @@ class TestRecognition:
     def test_formulas_hold_the_numbers_of_the_face(self, open_page, agreed):
         app = enrol(open_page(PAGE), "Ada")
         app.selectbox(key="gallery_image").set_value("camera").run()
-        # Expanders that fill when they are opened keep their state under their key.
+        assert not app.latex and not app.code
         app.session_state["gallery_formula"] = True
         app.session_state["gallery_code"] = True
         run(app.run())
         formulas = "\n".join(latex.value for latex in app.latex)
-        if formulas:
-            distance = float(np.linalg.norm(encoding_of(1, 1) - encoding_of(1)))
-            assert f"= {distance:.4f}" in formulas and r"\text{recognized}" in formulas
+        distance = float(np.linalg.norm(encoding_of(1, 1) - encoding_of(1)))
+        assert f"= {distance:.4f}" in formulas and r"\Rightarrow\; \text{recognized}" in formulas
+        assert "nearest = np.argsort(distances)[:1]" in app.code[0].value
+        assert "# (1, 128), an encoding a row" in app.code[0].value
 
     def test_encodings_of_another_encoder_do_not_count(self, open_page, agreed):
         agreed.enrol("Ada", made_face(1, 0, "sface:123"), by="ada")
         said = texts(open_page(PAGE))
-        assert "none of the 1 enrolled persons has an encoding by dlib ResNet yet" in said
+        assert "1 person enrolled, but without an encoding by dlib ResNet yet" in said
         assert "are never compared" in said
 
 
@@ -279,6 +281,19 @@ class TestPersons:
         assert run(app).dataframe[0].value["Name"].tolist() == ["Person 1", "Person 10", "Person 11"]
         app.text_input(key="gallery_containing").set_value("nobody").run()
         assert "No name contains this." in texts(run(app))
+
+    def test_take_along_and_bring_in(self, app, agreed, ada):
+        data = export_gallery(agreed)
+        agreed.delete(ada.id, version=2)
+        app.file_uploader(key="gallery_import_file").set_value(("gallery.zip", data, "application/zip")).run()
+        run(app.button(key="gallery_import").click().run())
+        assert "Brought in: 1 person and 2 photos that are new." in texts(app)
+        assert [(person.name, person.photo_count) for person in agreed.persons()] == [("Ada", 2)]
+
+    def test_a_file_that_is_no_gallery(self, app, agreed):
+        app.file_uploader(key="gallery_import_file").set_value(("x.json", b'{"format": "<b>"}', "text/json")).run()
+        run(app.button(key="gallery_import").click().run())
+        assert "This file is no exported gallery" in texts(app) and agreed.count() == 1
 
 
 class TestOwners:

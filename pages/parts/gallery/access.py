@@ -44,6 +44,15 @@ def persons_text(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} persons"
 
 
+def photos_text(count: int) -> str:
+    """A number of photos in words.
+
+    >>> photos_text(1), photos_text(1200)
+    ('1 photo', '1,200 photos')
+    """
+    return "1 photo" if count == 1 else f"{count:,} photos"
+
+
 def who() -> str:
     """Who changes the gallery: the one who signed in, or whoever sits at this machine."""
     if st.user.get("is_logged_in", False):

@@ -6,7 +6,7 @@ from core.faces.gallery import Gallery
 from core.faces.gallery_exchange import export_gallery, import_gallery
 from core.faces.gallery_types import Imported
 from pages.parts.downloads import download_bytes
-from pages.parts.gallery.access import change, drawn, who
+from pages.parts.gallery.access import change, drawn, persons_text, photos_text, who
 
 
 def take_along(gallery: Gallery) -> None:
@@ -53,5 +53,5 @@ def _import(gallery: Gallery, seen: int, data: bytes) -> None:
 
 
 def _told(found: Imported) -> str:
-    known = f" {found.known_photos:,} photos were here already." if found.known_photos else ""
-    return f"{found.persons:,} new persons and {found.photos:,} new photos were brought in.{known}"
+    known = f" {photos_text(found.known_photos)} here already." if found.known_photos else ""
+    return f"Brought in: {persons_text(found.persons)} and {photos_text(found.photos)} that are new.{known}"

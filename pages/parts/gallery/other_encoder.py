@@ -8,7 +8,7 @@ from core.faces.gallery_photo import encoder_key
 from core.faces.gallery_tasks import PhotoEncodings, encode_photos
 from core.faces.gallery_types import GalleryError
 from core.runtime.jobs import JobView
-from pages.parts.gallery.access import plain
+from pages.parts.gallery.access import photos_text, plain
 from pages.parts.job_view import ACTIVE, current_job, job_view, start_job
 
 STORED = "_gallery_stored_jobs"
@@ -23,11 +23,10 @@ def missing_encodings(gallery: Gallery, encoder: str) -> None:
         job_view(key, draw_live=lambda _: None, draw_result=lambda result, job: _store(gallery, result, job))
     if not missing or (job is not None and job.state in ACTIVE):
         return
-    photos = "1 enrolled photo has" if len(missing) == 1 else f"{len(missing)} enrolled photos have"
     title = describe(encoder).title
     st.caption(
-        f":material/info: {photos} no encoding by {title} yet. Encodings of different encoders mean different things "
-        "and are never compared."
+        f":material/info: {photos_text(len(missing))} without an encoding by {title}. Encodings of different encoders "
+        "mean different things and are never compared."
     )
     st.button(
         f"Encode with {title}",

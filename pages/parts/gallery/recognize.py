@@ -209,7 +209,7 @@ def _say_who(gallery: Gallery, result: Recognition) -> None:
     if not enrolled:
         others = gallery.count()
         why = (
-            f"none of the {others} enrolled persons has an encoding by {describe(result.encoder).title} yet"
+            f"{persons_text(others)} enrolled, but without an encoding by {describe(result.encoder).title} yet"
             if others
             else "nobody is enrolled yet"
         )
