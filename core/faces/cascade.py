@@ -114,10 +114,12 @@ def _both_ways(network: Network, picture: Pixels, windows: Floats) -> tuple[Floa
     patches = _patches(picture, windows, 48)
     offsets, places, scores = _look(network, patches)
     mirrored_offsets, mirrored_places, mirrored_scores = _look(network, np.ascontiguousarray(patches[:, :, ::-1]))
-    offsets = (offsets + mirrored_offsets[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)) / 2
+    turned = mirrored_offsets[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
+    offsets = np.asarray((offsets + turned) / 2, np.float32)
     x, y = mirrored_places[:, :5][:, MIRRORED], mirrored_places[:, 5:][:, MIRRORED]
-    places = (places + np.concatenate([1 - x, y], axis=1)) / 2
-    return _moved(windows, offsets), _points(windows, places), (scores[:, 1] + mirrored_scores[:, 1]) / 2
+    places = np.asarray((places + np.concatenate([1 - x, y], axis=1)) / 2, np.float32)
+    confidence = np.asarray((scores[:, 1] + mirrored_scores[:, 1]) / 2, np.float32)
+    return _moved(windows, offsets), _points(windows, places), confidence
 
 
 def _nothing() -> Found:
@@ -212,7 +214,8 @@ def _patches(picture: Pixels, boxes: Floats, side: int) -> Floats:
             continue
         over = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
         if any(over):
-            inner = cv2.copyMakeBorder(inner, *over, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+            bordered = cv2.copyMakeBorder(inner, *over, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+            inner = np.asarray(bordered, np.uint8)
         interpolation = cv2.INTER_AREA if inner.shape[0] > side else cv2.INTER_LINEAR
         patch[:] = normalised(np.asarray(cv2.resize(inner, (side, side), interpolation=interpolation), np.uint8))
     return patches

@@ -7,6 +7,7 @@ Joint face detection and alignment using multi-task cascaded convolutional netwo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,7 +55,7 @@ class Face:
         120
         """
         left, top, right, bottom = self.box_xyxy.tolist()
-        return float(max(0.0, right - left) * max(0.0, bottom - top)) ** 0.5
+        return math.sqrt(max(0.0, right - left) * max(0.0, bottom - top))
 
 
 @dataclass(frozen=True, eq=False)
