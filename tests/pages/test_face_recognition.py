@@ -97,8 +97,8 @@ class TestFirstSight:
         assert gallery.consent() is not None and "Noted: faces may be stored now" in texts(app)
         run(app.button(key="gallery_demonstration").click().run())
         said = texts(app)
-        assert "**Astronaut (demonstration)**, at a distance of 0.000 ≤ τ" in said and "of 1 person" in said
-        assert app.dataframe[0].value["Who"].tolist() == ["Astronaut (demonstration)"]
+        assert "**Astronaut (demo)**, at a distance of 0.000 ≤ τ" in said and "of 1 person" in said
+        assert app.dataframe[0].value["Who"].tolist() == ["Astronaut (demo)"]
         assert "The nearest of face 1" in said and "exact search" in said
         assert "gallery_demonstration" not in keys(app)
         (person,) = gallery.persons()

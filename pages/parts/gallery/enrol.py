@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NEW, MORE = "new", "more"
 WAYS = {NEW: "A new person", MORE: "Another photo of…"}
-DEMONSTRATION = "(demonstration)"
+DEMONSTRATION = "(demo)"
 
 
 def enrolment(gallery: Gallery, result: Recognition, chosen: int) -> None:

@@ -45,7 +45,7 @@ def nearest_ones(gallery: Gallery, result: Recognition, chosen: int) -> None:
         with column:
             st.image(
                 display_jpeg(thumbnail_of(photo)),
-                caption=f"{'✓' if near else '✗'} {match.distance:.3f} · {plain(match.name[:40])}",
+                caption=f"{'✓' if near else '✗'} {match.distance:.3f} · {plain(match.name[:28])}",
                 alt=f"{match.name} at a distance of {match.distance:.3f}",
                 width="stretch",
             )
@@ -71,7 +71,7 @@ def _line(result: Recognition, chosen: int) -> None:
     figure.add_vline(x=result.threshold, line={"color": LINE_COLOURS[3], "width": 2}, annotation_text="τ")
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(
-        height=60 + 34 * len(matches),
+        height=92 + 30 * len(matches),
         margin={"l": 8, "r": 8, "t": 24, "b": 8},
         xaxis_title="distance",
         showlegend=False,

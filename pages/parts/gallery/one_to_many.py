@@ -105,7 +105,7 @@ def _metrics(answer: OneToMany, allowed: float, known: Measured | None, errors: 
         help=f"{errors:,} of {trials:,} pairs of different persons." if trials else "As you set it.",
     )
     second.metric(
-        f"1:{answer.comparisons:,}, a stranger is taken for somebody",
+        f"1:{answer.comparisons:,}, a stranger is matched",
         f"{100 * answer.false_match:.3g} %",
         help="1 − (1 − FAR)^K, as if the comparisons erred independently of each other.",
     )

@@ -57,7 +57,6 @@ def _list(gallery: Gallery) -> Person | None:
             "Photos": person.photo_count,
             "Enrolled by": person.enrolled_by,
             "Enrolled (UTC)": person.enrolled_at,
-            "": "demonstration" if person.is_demonstration else "",
         }
         for person in found
     ]
