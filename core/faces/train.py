@@ -71,8 +71,9 @@ def disturb(face: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
     The movements are about as large as the errors of a detector's points.
     """
     angle, scale = rng.normal(0, 5.0), float(np.exp(rng.normal(0, 0.05)))
-    matrix = cv2.getRotationMatrix2D(((SIDE_PX - 1) / 2, (SIDE_PX - 1) / 2), angle, scale)
-    matrix = np.asarray(matrix, np.float64)
+    matrix: NDArray[np.float64] = np.array(
+        cv2.getRotationMatrix2D(((SIDE_PX - 1) / 2, (SIDE_PX - 1) / 2), angle, scale), np.float64
+    )
     matrix[:, 2] += rng.normal(0, 1.5, 2) - MARGIN_PX
     if rng.random() < 0.5:
         face = np.ascontiguousarray(face[:, ::-1])
