@@ -27,7 +27,7 @@ from pages.parts.advice.controls import (
     steps_control,
     times_over,
 )
-from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
+from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import augmentation_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
@@ -132,7 +132,7 @@ def _before(settings: AugmentationSettings) -> None:
 
 
 def _preview(settings: AugmentationSettings) -> None:
-    shown = kept_call(tasks.varied, settings)
+    shown = kept_call(tasks.varied, settings, timeout_s=LOOK_TIMEOUT_S)
     if shown is None:
         return
     rows = [

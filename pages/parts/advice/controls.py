@@ -46,8 +46,9 @@ def own_pictures_hint() -> None:
     """Say how a user's own pictures come into the list."""
     st.page_link(
         page(route("training_lab")),
-        label="Your own pictures: give a zip of class folders to the Training lab",
+        label="Bring your own pictures",
         icon=":material/folder_zip:",
+        help="Give a zip with a folder for each class to the Training lab: it is then offered here too.",
     )
 
 

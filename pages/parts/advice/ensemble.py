@@ -20,7 +20,7 @@ from pages.parts.advice.controls import (
     seeds_control,
     steps_control,
 )
-from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
+from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import ensemble_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
@@ -98,7 +98,7 @@ EXPERIMENT = Experiment("advice_ensemble", tasks.ensemble, LABELS, "k", _chart, 
 
 
 def _before(settings: EnsembleSettings) -> None:
-    look = kept_call(tasks.ensemble_look, settings, timeout_s=120.0)
+    look = kept_call(tasks.ensemble_look, settings, timeout_s=LOOK_TIMEOUT_S)
     if look is None:
         return
     st.markdown(

@@ -16,6 +16,9 @@ from pages.parts.advice.controls import counted
 from pages.parts.downloads import download_json, download_table
 from pages.parts.job_view import ACTIVE, current_job, duration, job_view, start_job
 
+# A first look takes a second or two; on a machine that trains for others too it may take longer than other calls.
+LOOK_TIMEOUT_S = 180.0
+
 
 @dataclass(frozen=True)
 class Experiment:

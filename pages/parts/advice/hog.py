@@ -19,7 +19,7 @@ from pages.parts.advice.controls import (
     steps_control,
     times_over,
 )
-from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
+from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import hog_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
@@ -119,7 +119,7 @@ EXPERIMENT = Experiment("advice_hog", tasks.hog, LABELS, "labelled_pictures", _c
 
 
 def _before(settings: HogSettings) -> None:
-    look = kept_call(tasks.hog_look, settings)
+    look = kept_call(tasks.hog_look, settings, timeout_s=LOOK_TIMEOUT_S)
     if look is None:
         return
     st.markdown(
@@ -152,7 +152,7 @@ def _tile(picture: np.ndarray) -> np.ndarray:
 
 def _advice(settings: HogSettings, result: ExperimentResult | None) -> None:
     st.subheader("What the notes advise, with your numbers", anchor=False)
-    look = kept_call(tasks.hog_look, settings)
+    look = kept_call(tasks.hog_look, settings, timeout_s=LOOK_TIMEOUT_S)
     words, mathematics = st.columns(2, gap="medium")
     with words:
         st.markdown(

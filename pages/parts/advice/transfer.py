@@ -18,7 +18,7 @@ from pages.parts.advice.controls import (
     seeds_control,
     times_over,
 )
-from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
+from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
 from pages.parts.advice.snippets import transfer_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
@@ -58,12 +58,12 @@ def _controls() -> TransferSettings:
     backbone = st.selectbox(
         "Backbone",
         ["auto", *here],
-        format_func=lambda name: (
-            f"First there is: {BACKBONES[here[0]].label}" if name == "auto" and here else _label(name)
-        ),
+        format_func=lambda name: "Automatic" if name == "auto" else BACKBONES[name].label,
         key="transfer_backbone",
         bind="query-params",
-        help="Whose features are used again. Embedded ones come with the workbench.",
+        help="Whose features are used again. Automatic takes the first of the list that is here"
+        + (f": the {BACKBONES[here[0]].label}." if here else "; none is.")
+        + " Embedded ones come with the workbench.",
     )
     counts = st.selectbox(
         "Training pictures a class",
@@ -113,10 +113,6 @@ def _controls() -> TransferSettings:
     )
 
 
-def _label(name: str) -> str:
-    return BACKBONES[name].label if name in BACKBONES else "none is here"
-
-
 def _chart(measurements: Sequence[Measurement], *, key: str) -> None:
     ticks = sorted({one.x for one in measurements})
     show(error_chart(measurements, LABELS, x_title="training pictures a class", log_x=True, ticks=ticks), key=key)
@@ -139,7 +135,7 @@ EXPERIMENT = Experiment("advice_transfer", tasks.transfer, LABELS, "pictures_a_c
 
 
 def _before(settings: TransferSettings) -> None:
-    look = kept_call(tasks.transfer_look, settings.data, settings.backbone)
+    look = kept_call(tasks.transfer_look, settings.data, settings.backbone, timeout_s=LOOK_TIMEOUT_S)
     if look is None:
         return
     few = look.sample
