@@ -78,7 +78,7 @@ def test_the_preview_shows_each_change_alone_and_all_together(open_page):
     app = open_page(PAGE, lab_view="Augmentation", lab_shift="2", lab_flip="true", lab_colour="0", lab_zoom="0")
     shown = texts(app)
     assert "**Moved by up to 2 px**" in shown and "**Mirrored, every second one**" in shown
-    assert "**All that is on, together**" in shown and ":gray-badge[off]" in shown
+    assert "**All together**" in shown and ":gray-badge[off]" in shown
     app.segmented_control(key="lab_preview_source").set_value("a picture of my own").run(timeout=120)
     assert not app.exception and not app.error
 

@@ -14,7 +14,7 @@ from pages.parts.image_input import image_input
 from pages.parts.kept_calls import kept_call
 from pages.parts.lab.controls import Chosen
 
-COUNT = 8
+COUNT = 6
 TILE_PX = 76
 OWN_SIDE_PX = 96
 NOTHING = {"shift_px": 0, "flip": False, "rotate_deg": 0.0, "zoom": 0.0, "colour": 0.0}
@@ -42,7 +42,7 @@ def view(chosen: Chosen) -> None:
         alone = dataclasses.replace(settings, **{**NOTHING, field: value})
         rows.append((f"**{words(value)}**" if is_on else f"{words(value)} :gray-badge[off]", alone))
     if settings.augments:
-        rows.insert(0, ("**All that is on, together**: what the network learns from", settings))
+        rows.insert(0, ("**All together**: what it learns from", settings))
     shown = compute(tasks.preview_augmentation, picture, [one for _, one in rows], COUNT)
     for index, ((words, _), pictures) in enumerate(zip(rows, shown or (), strict=False)):
         _row(pictures, words, f"lab_preview_{index}")
@@ -55,7 +55,7 @@ def _rows(settings: TrainingSettings) -> list:
         ("shift_px", lambda px: f"Moved by up to {px} px"),
         ("rotate_deg", lambda degrees: f"Turned by up to {degrees:g}°"),
         ("zoom", lambda share: f"Zoomed by up to {100 * share:.0f} %"),
-        ("colour", lambda share: f"Brightness, contrast, saturation by up to {100 * share:.0f} %"),
+        ("colour", lambda share: f"Recoloured by up to {100 * share:.0f} %"),
         ("flip", lambda _: "Mirrored, every second one"),
     ]
     return sorted(rows, key=lambda row: not getattr(settings, row[0]))
@@ -88,7 +88,7 @@ def _picture(chosen: Chosen) -> np.ndarray | None:
 
 
 def _row(pictures: np.ndarray, words: str, key: str) -> None:
-    label, tiles = st.columns([1, 4.2], vertical_alignment="center")
+    label, tiles = st.columns([1, 4], vertical_alignment="center")
     label.markdown(words)
     with tiles.container(horizontal=True, gap="xsmall", key=key):
         for index, one in enumerate(pictures):
