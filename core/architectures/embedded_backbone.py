@@ -115,10 +115,10 @@ def load_backbone(
     return model
 
 
-def write_weights(model: keras.Model, path: Path, dtype: str = "float16") -> None:
-    """Writes the weights of the named layers as arrays `layer/kernel` and `layer/bias`."""
+def write_weights(model: keras.Model, path: Path, dtype: str = "float16", *more: keras.Model) -> None:
+    """Writes the weights of the named layers, of several networks perhaps, as `layer/kernel` and `layer/bias`."""
     arrays: dict[str, Any] = {}
-    for layer in model.layers:
+    for layer in [layer for each in (model, *more) for layer in each.layers]:
         for weight in layer.weights:
             arrays[f"{layer.name}/{weight.name}"] = np.asarray(weight).astype(dtype)
     np.savez_compressed(path, **arrays)

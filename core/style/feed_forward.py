@@ -81,6 +81,16 @@ def build_decoder(seed: int = 0, dtype: str = "float32") -> keras.Model:
     return keras.Model(inputs, rgb, name="style_decoder")
 
 
+def build_encoder(dtype: str = "float32", layers: Sequence[str] = tuple(name for name, _ in LEVELS)) -> keras.Model:
+    """The embedded backbone up to the deepest of `layers`, answering with the activations of each."""
+    import keras
+
+    from core.architectures.embedded_backbone import build_backbone
+
+    backbone = build_backbone(dtype=dtype)
+    return keras.Model(backbone.inputs[0], [backbone.get_layer(name).output for name in layers], name="encoder")
+
+
 @dataclass(frozen=True)
 class StyleCode:
     """What the network knows of a style: mean and standard deviation (C,) of each level."""
@@ -108,13 +118,11 @@ def mix(codes: Sequence[StyleCode], weights: Sequence[float]) -> StyleCode:
 class FeedForward:
     """Encoder and decoder as two compiled functions that fit any size."""
 
-    def __init__(self, backbone: keras.Model, decoder: keras.Model) -> None:
+    def __init__(self, encoder: keras.Model, decoder: keras.Model) -> None:
         """Compile them when first called."""
-        import keras
         import tensorflow as tf
         from keras import ops
 
-        encoder = keras.Model(backbone.inputs[0], [backbone.get_layer(name).output for name, _ in LEVELS])
         picture = tf.TensorSpec((1, None, None, 3), tf.float32)
         vectors = [tf.TensorSpec((channels,), tf.float32) for _, channels in LEVELS]
 
@@ -158,17 +166,18 @@ class FeedForward:
 
 @lru_cache(maxsize=1)
 def network() -> FeedForward:
-    """The embedded network.
+    """The embedded network; its file holds the encoder too, as it was when the decoder learned to read it.
 
     Raises:
         WeightsError: If a file is missing or another one.
     """
-    from core.architectures.embedded_backbone import load_backbone, read_weights
+    from core.architectures.embedded_backbone import read_weights
     from core.runtime.weights import require
 
-    decoder = build_decoder()
-    read_weights(decoder, require(WEIGHTS))
-    return FeedForward(load_backbone(), decoder)
+    encoder, decoder = build_encoder(), build_decoder()
+    for part in (encoder, decoder):
+        read_weights(part, require(WEIGHTS))
+    return FeedForward(encoder, decoder)
 
 
 _CODES: dict[str, StyleCode] = {}

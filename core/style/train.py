@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.part == "backbone":
         from core.style.train_backbone import train_backbone
 
-        train_backbone(args.data, args.out, args.minutes, args.seed, args.precision)
+        train_backbone(args.data, args.out, args.minutes, args.seed, args.precision, args.resume)
     else:
         from core.style.train_decoder import train_decoder
 

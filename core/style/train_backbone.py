@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,14 @@ from core.architectures.embedded_backbone import (
     build_backbone,
     fold_batch_norm,
     normalise_activations,
+    read_weights,
     write_weights,
 )
 
 log = logging.getLogger("train")
 AVERAGE_EVERY = 4
 SAVE_EVERY_S = 150.0
+RESUMED_RATE = 3e-4  # of AdamW without batch normalisation
 LOOK_EVERY = 3  # saves between two looks at validation pictures
 LOOK_PICTURES = 200
 
@@ -158,14 +160,19 @@ def accuracy_of(model: keras.Model, pictures: NDArray[np.uint8], labels: NDArray
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     """Learning rate, moving average, log and checkpoints of a run that lasts the minutes given."""
 
-    def __init__(self, settings: Settings, batches: Batches, held: tuple[Any, Any], out: Path):
+    def __init__(
+        self, settings: Settings, batches: Batches, held: tuple[Any, Any], out: Path, with_batch_norm: bool = True
+    ):
         """Write to `out`."""
         super().__init__()
+        self.with_batch_norm = with_batch_norm
         self.settings, self.batches, self.held, self.out = settings, batches, held, out
-        self.average = build_backbone(include_top=True, normalisation=_float32_normalisation)
+        self.average = build_backbone(
+            include_top=True, normalisation=_float32_normalisation if with_batch_norm else None
+        )
         self.values: list[NDArray[np.float32]] = []
         self.started = self.saved = time.monotonic()
-        self.steps = self.saves = 0
+        self.steps = self.saves = self.epochs = 0
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -175,7 +182,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Start the average at the first weights."""
-        self.values = [ops.convert_to_numpy(w).astype(np.float32) for w in self.model.weights]
+        self.values = self.values or [ops.convert_to_numpy(w).astype(np.float32) for w in self.model.weights]
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the learning rate of this step."""
@@ -197,7 +204,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     def folded(self) -> keras.Model:
         """The averaged network without batch normalisation."""
         self.average.set_weights(self.values)
-        return fold_batch_norm(self.average)
+        return fold_batch_norm(self.average) if self.with_batch_norm else self.average
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Log, and save every few minutes."""
@@ -210,7 +217,9 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         if time.monotonic() - self.saved > SAVE_EVERY_S or self.fraction >= 1.0:
             folded = self.folded()
             if self.saves % LOOK_EVERY == 0:
-                row["val_accuracy_of_200"] = accuracy_of(folded, *(part[:LOOK_PICTURES] for part in self.held))
+                row["val_accuracy_of_200"] = accuracy_of(
+                    folded, *(part[:: len(part) // LOOK_PICTURES] for part in self.held)
+                )
             self.saves += 1
             write_weights(folded, self.out / "part.npz", "float32")
             (self.out / "part.npz").replace(self.out / "last.npz")
@@ -218,8 +227,9 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         log.info("%s", row)
         self.history.append(row)
         (self.out / "history.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
+        size, self.epochs = self.batches.size_px, epoch + 1
         self.batches.start(epoch + 1, self.fraction)
-        if self.fraction >= 1.0:
+        if self.fraction >= 1.0 or self.batches.size_px != size:
             self.model.stop_training = True
 
 
@@ -243,24 +253,38 @@ class InFloat32(keras.losses.Loss):  # type: ignore[misc]
         return -ops.sum(target * ops.log(ops.cast(y_pred, "float32") + 1e-7), axis=-1)
 
 
-def train_backbone(data: Path, out: Path, minutes: float, seed: int, precision: str) -> dict[str, Any]:
-    """Train for `minutes`, write `vgg_imagenette.npz`, `history.json` and `evaluation.json`, and return the last."""
+def train_backbone(
+    data: Path, out: Path, minutes: float, seed: int, precision: str, resume: Path | None = None
+) -> dict[str, Any]:
+    """Train for `minutes`, or go on for them from weights without batch normalisation, at a low rate.
+
+    Writes `vgg_imagenette.npz`, `history.json` and `evaluation.json` to `out`, and returns the last.
+    """
     cv2.setNumThreads(1)
     keras.utils.set_random_seed(seed)
     settings = Settings(minutes, seed, precision)
+    if resume is not None:
+        settings = replace(settings, sizes=((1.0, 96),), peak_rate=RESUMED_RATE, average_decay=0.99)
     pictures, labels = load_split(data / "imagenette", 0)
     held = load_split(data / "imagenette", 1)
     _POLICY[0] = precision
-    network = build_backbone(include_top=True, seed=seed, dtype=precision, normalisation=normalisation)
+    network = build_backbone(
+        include_top=True, seed=seed, dtype=precision, normalisation=None if resume else normalisation
+    )
+    if resume is not None:
+        read_weights(network, resume)
     network.compile(
         keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, clipnorm=2.0),
         loss=InFloat32(settings.smoothing),
         jit_compile=False,
     )
     batches = Batches(pictures, labels, settings)
-    clock = Clock(settings, batches, held, out)
+    clock = Clock(settings, batches, held, out, with_batch_norm=resume is None)
     batches.start(0, 0.0)
-    network.fit(batches, epochs=10_000, callbacks=[clock], verbose=0)
+    while clock.fraction < 1.0:
+        # One call for each size: `fit` holds on to the shape of the first batch that it sees.
+        network.fit(batches, initial_epoch=clock.epochs, epochs=10_000, callbacks=[clock], verbose=0)
+        network.stop_training = False
     return finish(clock.folded(), settings, pictures, held, out, clock.steps)
 
 
@@ -278,8 +302,6 @@ def finish(
     sample = np.random.default_rng(settings.seed).permutation(len(pictures))[:500]
     normalise_activations(folded, (pictures[sample[i : i + 50]].astype(np.float32) for i in range(0, 500, 50)))
     write_weights(folded, out / "vgg_imagenette.npz")
-    from core.architectures.embedded_backbone import read_weights
-
     written = build_backbone(include_top=True)
     read_weights(written, out / "vgg_imagenette.npz")
     evaluation = {

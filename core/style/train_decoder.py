@@ -28,12 +28,12 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from core.architectures.embedded_backbone import build_backbone, read_weights, write_weights
+from core.architectures.embedded_backbone import read_weights, write_weights
 from core.runtime.samples import load_sample
 from core.runtime.weights import require
 from core.style import costs
 from core.style.drawn_styles import DRAWN_STYLES, draw_style
-from core.style.feed_forward import LEVELS, adaptive_instance_norm, build_decoder, statistics
+from core.style.feed_forward import LEVELS, adaptive_instance_norm, build_decoder, build_encoder, statistics
 from core.style.settings import Pixels
 
 log = logging.getLogger("train")
@@ -131,12 +131,10 @@ class Training:
     def __init__(self, backbone: Path, settings: Settings) -> None:
         """Build them; the encoder is fixed."""
         self.settings = settings
-        encoder = build_backbone(dtype=settings.precision)
-        read_weights(encoder, backbone)
-        encoder.trainable = False
-        names = list(dict.fromkeys([*STYLE_TAPS, *(name for name, _ in LEVELS)]))
-        self.names = names
-        self.encoder = keras.Model(encoder.inputs[0], [encoder.get_layer(name).output for name in names])
+        self.names = list(dict.fromkeys([*STYLE_TAPS, *(name for name, _ in LEVELS)]))
+        self.encoder = build_encoder(settings.precision, self.names)
+        read_weights(self.encoder, backbone)
+        self.encoder.trainable = False
         self.decoder = build_decoder(settings.seed, settings.precision)
         self.optimizer = keras.optimizers.Adam(settings.peak_rate, beta_2=0.99, global_clipnorm=5.0)
         self.optimizer.build(self.decoder.trainable_variables)
@@ -232,7 +230,7 @@ def train_decoder(
             value += (1 - decay) * (ops.convert_to_numpy(weight).astype(np.float32) - value)
         if time.monotonic() - saved > SAVE_EVERY_S or fraction >= 1.0:
             average.set_weights(values)
-            write_weights(average, out / "part.npz")
+            write_weights(average, out / "part.npz", "float16", training.encoder)
             (out / "part.npz").replace(out / "style_decoder.npz")
             saved = time.monotonic()
             parts = dict(zip(("loss", "content", "style", "gram", "pixels"), np.mean(recent, 0).tolist(), strict=True))
