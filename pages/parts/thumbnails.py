@@ -22,6 +22,7 @@ from core.faces.alignment import TEMPLATE_112, align
 from core.faces.disturbances import changed
 from core.runtime.images import display_jpeg, fit_within
 from core.runtime.samples import load_sample
+from core.style.drawn_styles import kept_style
 from core.training.experiments.crops import ten_crops
 
 HEIGHT_PX, WIDTH_PX = 180, 320
@@ -235,6 +236,14 @@ def _sliding_windows() -> np.ndarray:
     return pixels
 
 
+def _style() -> np.ndarray:
+    """A cat that turns into the brush strokes that it is to be painted in."""
+    cat, strokes = _window("chelsea"), kept_style("night_strokes")
+    strokes = np.asarray(cv2.resize(strokes, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)[70:250]
+    seam = np.clip((np.arange(320) - 160) / 90 + 0.5 + 0.25 * np.sin(np.arange(180) / 14)[:, None], 0, 1)[..., None]
+    return np.asarray(cat * (1 - seam) + strokes * seam, np.uint8)
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -249,6 +258,7 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "sliding_windows": _sliding_windows,
     "yolo_detection": _yolo,
     "region_proposals": _regions,
+    "style_transfer": _style,
     "face_verification": _verification,
     "face_recognition": _recognition,
 }
