@@ -1,4 +1,4 @@
-"""Finding, aligning and encoding the face of a portrait of one megapixel, as a ratio to the package's detector alone."""
+"""Finding, aligning and encoding the face of a portrait of one megapixel, against the package finding alone."""
 
 import time
 from collections.abc import Callable
