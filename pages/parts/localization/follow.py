@@ -61,7 +61,15 @@ def view() -> None:
     with result:
         if current_job(JOB) is None:
             st.info("Choose photographs of faces, one by one or all at once.", icon=":material/upload:")
-        job_view(JOB, draw_live=_draw_live, draw_result=functools.partial(_draw_result, landmark))
+        job = job_view(
+            JOB,
+            draw_live=_draw_live,
+            draw_result=functools.partial(_draw_result, landmark),
+        )
+        if job is not None and job.state in ACTIVE and files == _turned():
+            for column, file in zip(st.columns(len(files)), files, strict=True):
+                column.image(file.data, width="stretch", alt=f"The photograph {file.name}, to be looked at")
+            st.caption("The photographs that are being looked at. The first of them waits until MTCNN is loaded.")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
