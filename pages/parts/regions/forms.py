@@ -47,7 +47,7 @@ def view() -> None:
                 "Proposals looked at",
                 50,
                 MOST_PROPOSALS,
-                800,
+                500,
                 50,
                 key="regions_most",
                 bind="query-params",

@@ -151,9 +151,9 @@ def _object_table(names: list[str], boxes: np.ndarray, found: SearchResult, iou:
     table = pd.DataFrame(
         {
             "Object": names,
-            "Best IoU, drawn": iou,
-            "Best IoU, all": overlap.max(axis=1),
-            "Found by proposal": [int(row.argmax()) + 1 if row.any() else None for row in reached],
+            "IoU, drawn": iou,
+            "IoU, all": overlap.max(axis=1),
+            "Proposal": [int(row.argmax()) + 1 if row.any() else None for row in reached],
         }
     )
     number_format = st.column_config.NumberColumn(format="%.2f")
@@ -161,7 +161,11 @@ def _object_table(names: list[str], boxes: np.ndarray, found: SearchResult, iou:
         table,
         hide_index=True,
         width="stretch",
-        column_config={"Best IoU, drawn": number_format, "Best IoU, all": number_format},
+        column_config={
+            "IoU, drawn": number_format,
+            "IoU, all": number_format,
+            "Proposal": st.column_config.NumberColumn(help="The first proposal that overlaps the object by 0.5."),
+        },
         key="regions_objects",
     )
 
