@@ -306,9 +306,12 @@ def fit(training: _Training, batches: Batches, clock: Clock) -> list[dict[str, A
     settings = batches.settings
     optimizer = keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, global_clipnorm=10.0)
     training.compile(optimizer, jit_compile=False)
-    number = 0
+    number, size_px = 0, 0
     while clock.fraction() < 1.0:
         batches.start(number)
+        if batches.size_px != size_px:
+            training.train_function = None  # a graph for each size: the losses want its sides as numbers
+            size_px = batches.size_px
         training.fit(batches, initial_epoch=number, epochs=number + 1, callbacks=[clock], verbose=0)
         number += 1
     clock.save()
