@@ -36,7 +36,9 @@ def vector_table(y: np.ndarray, loss: LocalizationLoss, names: tuple[str, ...]) 
     if not y[0]:
         st.caption("? is “don't care”: these outputs get no gradient, so the network learns nothing from them here.")
     elif loss.kind == "logistic":
-        st.caption("The classes are brought to sum to 1, as a softmax answers.")
+        st.caption(
+            "The classes are brought to sum to 1, as a softmax answers; their gradient is by what was typed, before."
+        )
 
 
 def loss_formula(y: np.ndarray, loss: LocalizationLoss, names: tuple[str, ...]) -> None:
@@ -87,8 +89,8 @@ def _squared(y: np.ndarray, loss: LocalizationLoss) -> None:
 def _logistic(y: np.ndarray, loss: LocalizationLoss, names: tuple[str, ...]) -> None:
     h = loss.prediction
     symbolic = (
-        r"E(\hat y, y) &= -y_1\log\hat y_1 - (1 - y_1)\log(1 - \hat y_1) + "
-        r"y_1\Big(\sum_{i=2}^{5}(\hat y_i - y_i)^2 - \sum_{i>5} y_i\log\hat y_i\Big)"
+        r"E(\hat y, y) &= -y_1\log\hat y_1 - (1 - y_1)\log(1 - \hat y_1) \\"
+        r"&\quad + y_1\Big(\sum_{i=2}^{5}(\hat y_i - y_i)^2 - \sum_{i>5} y_i\log\hat y_i\Big)"
     )
     if not y[0]:
         formula(
@@ -101,7 +103,8 @@ def _logistic(y: np.ndarray, loss: LocalizationLoss, names: tuple[str, ...]) -> 
     formula(
         symbolic,
         rf"E(\hat y, y) &= -\log {_n(h[0])}",
-        r"&\quad + " + " + ".join(_square(h[i], y[i]) for i in range(1, 5)),
+        r"&\quad + " + " + ".join(_square(h[i], y[i]) for i in (1, 2)),
+        r"&\quad + " + " + ".join(_square(h[i], y[i]) for i in (3, 4)),
         rf"&\quad - \log {_n(h[5 + right])}",
         rf"&= {_n(loss.terms[0])} + {_n(loss.terms[1:5].sum())} + {_n(loss.terms[5:].sum())} = {_n(loss.total)}",
         explanation=f"Natural logarithms. Of the classes only the right one's output stands in the loss, "
