@@ -92,12 +92,15 @@ def _networks() -> _Networks:
         return lambda x: np.asarray(function(x).numpy(), np.float32)
 
     window = (WINDOW_PX, WINDOW_PX, 3)
-    return _Networks(
+    networks = _Networks(
         compiled(classifier, (1, *window)),
         compiled(classifier, (None, *window)),
         compiled(convolutional, (1, None, None, 3)),
         names,
     )
+    # The first call of a compiled function builds its graph: no time that is measured shall hold that.
+    networks.convolutional(np.zeros((1, *window), np.float32))
+    return networks
 
 
 def score_windows(image: Image, largest_px: int = 320, count: int = 4, factor: float = 0.7) -> WindowScores:

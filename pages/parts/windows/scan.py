@@ -86,7 +86,8 @@ def view() -> None:
         index, layers = _picture_controls(scores)
     shown = scores.maps[index]
     values = _values(shown, class_id)
-    cell = _cell(values)
+    with right:
+        cell = _cell(values)
     with middle:
         _draw(chosen, scores, selection, index, values, cell, layers)
     picture_first(f"{chosen.sha256} {controls} {class_id} {index} {cell} {layers}", key="win_scan")
@@ -293,26 +294,26 @@ def _mathematics(chosen: ChosenImage, scores: WindowScores, index: int, cell: Pi
     total = " + ".join(rf"{entry.level.rows} \cdot {entry.level.columns}" for entry in scores.maps)
     windows = sum(entry.level.windows for entry in scores.maps)
     left, top, right, _ = window_box(cell.row, cell.column, level.scale)
-    one, other = st.columns([1, 1.15], gap="large")
+    one, other = st.columns(2, gap="large")
     with one:
         formula(
-            r"h = \left\lfloor \frac{H - f}{s} \right\rfloor + 1, \qquad "
-            r"w = \left\lfloor \frac{W - f}{s} \right\rfloor + 1",
+            r"h = \left\lfloor \frac{H - f}{s} \right\rfloor + 1",
             rf"h = \left\lfloor \frac{{{level.height_px} - {WINDOW_PX}}}{{{STRIDE_PX}}} \right\rfloor + 1 "
-            rf"= {level.rows}, \qquad w = \left\lfloor \frac{{{level.width_px} - {WINDOW_PX}}}{{{STRIDE_PX}}} "
-            rf"\right\rfloor + 1 = {level.columns}",
-            rf"{total} = {number(windows)} \text{{ windows}}",
+            rf"= {level.rows}",
+            rf"w = \left\lfloor \frac{{{level.width_px} - {WINDOW_PX}}}{{{STRIDE_PX}}} \right\rfloor + 1 "
+            rf"= {level.columns}",
+            rf"n = {total} = {number(windows)}",
             explanation=f"f = {WINDOW_PX} px the window, s = {STRIDE_PX} px the stride, which is the product of the "
-            f"network's strides. The map shown is size {index + 1}, {level.width_px} × {level.height_px} px.",
+            f"network's strides; n counts the windows of all sizes. The map shown is size {index + 1}, "
+            f"{level.width_px} × {level.height_px} px.",
         )
     with other:
         scale = f"{level.scale:.3f}"
         formula(
-            r"x_1 = \frac{s\,j}{\text{scale}}, \quad y_1 = \frac{s\,i}{\text{scale}}, \quad "
-            r"\text{side} = \frac{f}{\text{scale}}",
+            r"x_1 = \frac{s\,j}{\text{scale}}, \quad y_1 = \frac{s\,i}{\text{scale}}",
             rf"x_1 = \frac{{{STRIDE_PX} \cdot {cell.column}}}{{{scale}}} = {left:.1f}, \quad "
-            rf"y_1 = \frac{{{STRIDE_PX} \cdot {cell.row}}}{{{scale}}} = {top:.1f}, \quad "
-            rf"\text{{side}} = \frac{{{WINDOW_PX}}}{{{scale}}} = {right - left:.1f}",
+            rf"y_1 = \frac{{{STRIDE_PX} \cdot {cell.row}}}{{{scale}}} = {top:.1f}",
+            rf"\text{{side}} = \frac{{f}}{{\text{{scale}}}} = \frac{{{WINDOW_PX}}}{{{scale}}} = {right - left:.1f}",
             explanation="The chosen window (row i, column j) as a box in the picture's own pixels, "
             f"{chosen.pixels.shape[1]} × {chosen.pixels.shape[0]}.",
         )
