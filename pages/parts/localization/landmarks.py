@@ -18,13 +18,13 @@ from core.detection.landmarks_tasks import find_landmarks
 from core.runtime.images import display_jpeg
 from pages.parts.code_tabs import code_tabs
 from pages.parts.downloads import download_json, download_picture, download_table
-from pages.parts.formula import formula, number
+from pages.parts.formula import formula
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.kept_calls import kept_call
 from pages.parts.pace import picture_first
 from pages.parts.pixels import picture
 
-PICTURE_HEIGHT_PX = 430
+PICTURE_HEIGHT_PX = 400
 # Loading TensorFlow and MTCNN takes its time on a busy machine.
 TIMEOUT_S = 120.0
 
@@ -143,7 +143,7 @@ def _mathematics(answer: FaceAnswer, index: int) -> None:
         rf"l_{{1y}} = \frac{{{y:.1f}}}{{{height}}} = {vector[2]:.3f}",
         rf"y = [\,{entries.replace(', &', ',')}\,]^T",
         explanation=f"1 + 2 · 5 = 11 numbers: is there a face, and where are its {len(LANDMARKS)} landmarks, in "
-        f"fractions of the {number(width)} × {number(height)} picture, with (0, 0) in its upper left corner.",
+        f"fractions of the {width:,} × {height:,} picture, with (0, 0) in its upper left corner.",
     )
 
 

@@ -11,13 +11,13 @@ from core.detection.suppression import non_max_suppression
 from core.runtime.images import display_jpeg
 from pages.parts.code_tabs import code_tabs
 from pages.parts.downloads import download_array, download_picture
-from pages.parts.formula import formula, number
+from pages.parts.formula import formula
 from pages.parts.image_input import image_input
 from pages.parts.kept_calls import kept_call
 from pages.parts.pace import picture_first
 from pages.parts.pixels import picture
 
-PICTURE_HEIGHT_PX = 430
+PICTURE_HEIGHT_PX = 390
 TIMEOUT_S = 120.0
 LAYERS = {"heat": "Score map", "windows": "Windows over the threshold", "moved": "Moved and suppressed"}
 
@@ -99,14 +99,14 @@ def view() -> None:
         )
     level = found.maps[index].level
     formula(
-        r"p(\text{face}) \in h \times w, \qquad h = \left\lfloor \frac{H - f}{s} \right\rfloor + 1",
-        rf"\left\lfloor \frac{{{level.height_px} - {WINDOW_PX}}}{{{FACE_STRIDE_PX}}} \right\rfloor + 1 = "
+        r"h = \left\lceil \frac{H - f}{s} \right\rceil + 1",
+        rf"h = \left\lceil \frac{{{level.height_px} - {WINDOW_PX}}}{{{FACE_STRIDE_PX}}} \right\rceil + 1 = "
         rf"{found.maps[index].scores.shape[0]}, \qquad \text{{{WINDOW_PX} px here are }} "
         rf"\frac{{{WINDOW_PX}}}{{{level.scale:.3f}}} = {WINDOW_PX / level.scale:.0f} \text{{ px in the picture}}",
         explanation="MTCNN's first network has no fully connected layer at all: convolutions of 3 × 3, one pooling "
         f"(hence the stride {FACE_STRIDE_PX}), then 1 × 1 convolutions for the probability and for four numbers that "
-        f"move the window onto the face. All sizes together: {number(windows)} windows. At an odd size its pooling "
-        "adds one row that reaches over the border.",
+        f"move the window onto the face. All sizes together: {windows:,} windows. Rounded up, because at an odd "
+        "size its pooling adds a row that reaches over the border.",
     )
     as_code = st.expander("The same as code", icon=":material/code:", key="win_face_code_open", on_change="rerun")
     if as_code.open:
