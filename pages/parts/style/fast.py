@@ -95,8 +95,8 @@ def _explain(strength: float) -> None:
             formula(
                 r"\mathrm{AdaIN}(x, y) = \sigma(y)\,\frac{x - \mu(x)}{\sigma(x)} + \mu(y)",
                 rf"t = {1 - strength:.2f}\,f(c) + {strength:.2f}\,\mathrm{{AdaIN}}(f(c), f(s)), \qquad G = g(t)",
-                explanation="f: features of the backbone; μ and σ: mean and standard deviation of each channel over "
-                "all positions; c: content, s: style; g: the decoder that this project trained (Huang and Belongie 2017).",
+                explanation="f: features of the backbone; μ, σ: mean and standard deviation of each channel over "
+                "all positions; c: content, s: style; g: the trained decoder (Huang and Belongie 2017).",
             )
     as_code = st.expander("The same as code", icon=":material/code:", key="style_code", on_change="rerun")
     if as_code.open:
