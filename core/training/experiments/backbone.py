@@ -56,7 +56,7 @@ BACKBONES: dict[str, Backbone] = {
         "10 classes of ImageNet photographs (Imagenette)",
         "block3_pool",
         "block5_conv2",
-        64,
+        48,
     ),
     YOLO: Backbone(
         YOLO,
