@@ -98,6 +98,7 @@ def _controls() -> tuple[ChosenImage, tuple[str, ...], Vectors]:
             index=min(2, len(names) - 1),
             format_func=lambda index: f"c_{index + 1}: {names[index]}" if index < len(names) else str(index),
             key="loc_class",
+            bind="query-params",
             disabled=not there,
             label_visibility="collapsed",
             width=190,
