@@ -112,8 +112,10 @@ def _both_ways(network: Network, picture: Pixels, windows: Floats) -> tuple[Floa
     0.50 in place of 0.59 px in faces of about 50 px.
     """
     patches = _patches(picture, windows, 48)
-    offsets, places, scores = _look(network, patches)
-    mirrored_offsets, mirrored_places, mirrored_scores = _look(network, np.ascontiguousarray(patches[:, :, ::-1]))
+    count = len(patches)
+    both = _look(network, np.concatenate([patches, patches[:, :, ::-1]]))
+    offsets, places, scores = (part[:count] for part in both)
+    mirrored_offsets, mirrored_places, mirrored_scores = (part[count:] for part in both)
     turned = mirrored_offsets[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
     offsets = np.asarray((offsets + turned) / 2, np.float32)
     x, y = mirrored_places[:, :5][:, MIRRORED], mirrored_places[:, 5:][:, MIRRORED]

@@ -89,7 +89,7 @@ def encoders() -> dict[str, EncoderDescription]:
             _threshold(OURS, 1.0),
             "face_encoder",
             True,
-            "Eleven small convolutions, trained by this project's code; weaker than the others.",
+            "Ten small convolutions, trained by this project's code with dlib's network as a teacher; weaker.",
             "Schroff et al. 2015, FaceNet: a unified embedding for face recognition and clustering",
         ),
     }
