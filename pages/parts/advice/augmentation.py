@@ -14,7 +14,6 @@ from core.training.experiments.settings import (
     PLAIN,
     PLAIN_TRAINING,
     AugmentationSettings,
-    ExperimentResult,
 )
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
@@ -41,6 +40,10 @@ LABELS = {
     PLAIN_TRAINING: "without, on its training pictures",
 }
 TILE_PX = 84
+PAPER = (
+    ":material/article: [Simard et al. 2003, Best practices for convolutional neural networks]"
+    "(https://doi.org/10.1109/ICDAR.2003.1227801)"
+)
 
 
 def view() -> None:
@@ -60,7 +63,7 @@ def view() -> None:
         draw_numbers(EXPERIMENT, found)
         with st.expander("The changed pictures", icon=":material/photo_library:"):
             _preview(settings)
-    _advice(settings, found)
+    _advice(settings)
 
 
 def _controls() -> AugmentationSettings:
@@ -153,11 +156,15 @@ def _tile(picture: np.ndarray) -> np.ndarray:
     return np.pad(large, ((3, 3), (3, 3), (0, 0)), constant_values=255)
 
 
-def _advice(settings: AugmentationSettings, result: ExperimentResult | None) -> None:
+def _advice(settings: AugmentationSettings) -> None:
     st.subheader("What the notes advise, with your numbers", anchor=False)
     words, mathematics = st.columns(2, gap="medium")
-    classes = result.classes if result is not None else 6
-    originals = settings.per_class * classes
+    look = kept_call(tasks.varied, settings, timeout_s=LOOK_TIMEOUT_S)
+    if look is None:
+        return
+    classes = look.classes
+    each = min(settings.per_class, look.fewest)
+    originals = each * classes
     seen = settings.steps * min(settings.batch, originals)
     with words:
         st.markdown(
@@ -168,15 +175,16 @@ def _advice(settings: AugmentationSettings, result: ExperimentResult | None) -> 
         )
         st.markdown(
             f"Here {originals:,} pictures are seen {seen:,} times in {settings.steps:,} steps, each about "
-            f"**{seen / originals:,.0f}** times: {settings.per_class} a class become as many different pictures."
+            f"**{seen / originals:,.0f}** times, and looks different each time."
         )
     with mathematics:
         formula(
             r"J = \frac{1}{m} \sum_{i=1}^{m} L\bigl(\hat y(a_t(x^{(i)})),\, y^{(i)}\bigr)",
-            rf"m = {settings.per_class} \times {classes} = {number(originals)},\quad "
+            rf"m = {each} \times {classes} = {number(originals)},\quad "
             rf"t = 1 \dots {number(max(1, round(seen / originals)))}",
             explanation="a is the change, drawn anew at each look t: shift, mirror, turn, zoom, colour. The label "
             "stays. Test pictures are never changed.",
         )
+    st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
     code_tabs(augmentation_snippets(settings), key="augment_code")

@@ -30,6 +30,11 @@ from pages.parts.kept_calls import kept_call
 LABELS = {ENSEMBLE: "mean of the first k networks", MEMBER: "the k-th network alone"}
 TILE_PX = 128
 MOST_CLASSES = 10
+PAPER = (
+    ":material/article: [Lakshminarayanan et al. 2017, Simple and scalable predictive uncertainty estimation using "
+    "deep ensembles]"
+    "(https://arxiv.org/abs/1612.01474)"
+)
 
 
 def view() -> None:
@@ -183,5 +188,6 @@ def _advice(settings: EnsembleSettings, result: EnsembleResult | None) -> None:
             if lines
             else f"ŷ_j are the probabilities of network j; here k = {k}.",
         )
+    st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
     code_tabs(ensemble_snippets(settings), key="ensemble_code")

@@ -29,6 +29,10 @@ from pages.parts.kept_calls import kept_call
 LABELS = {HOG_SVM: "HOG + linear SVM", CNN: "network", PIXEL_SVM: "grey pixels + linear SVM"}
 TILE_PX = 96
 PIXELS_HELP = "The picture's brightness on a grid of 16 x 16."
+PAPER = (
+    ":material/article: [Dalal & Triggs 2005, Histograms of oriented gradients for human detection]"
+    "(https://doi.org/10.1109/CVPR.2005.177)"
+)
 
 
 def view() -> None:
@@ -181,5 +185,6 @@ def _advice(settings: HogSettings, result: ExperimentResult | None) -> None:
             f"make a block, o orientations a histogram; v are all of them. The SVM learns {look.features:,} weights a "
             "class.",
         )
+    st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
     code_tabs(hog_snippets(settings), key="hog_code")

@@ -34,6 +34,11 @@ LABELS = {CROPS: "mean over the crops"}
 SHOWN_PX = 320
 TILE_PX = 92
 NAMES = (*PLACES, *(f"{place}, mirrored" for place in PLACES))
+PAPER = (
+    ":material/article: [Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks, "
+    "section 4.1]"
+    "(https://doi.org/10.1145/3065386)"
+)
 
 
 def view() -> None:
@@ -197,5 +202,6 @@ def _advice(settings: MultiCropSettings, result: MultiCropResult | None) -> None
             explanation="For a picture of H × W and crops of c, the corners are at (0, 0), (0, W − c), (H − c, 0), "
             "(H − c, W − c), and the middle at ((H − c) / 2, (W − c) / 2).",
         )
+    st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
     code_tabs(crop_snippets(settings), key="crops_code")

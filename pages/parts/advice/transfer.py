@@ -182,10 +182,10 @@ def _advice(settings: TransferSettings, result: TransferResult | None) -> None:
     with mathematics:
         d, k = (result.features, result.classes) if result is not None else (256, 16)
         formula(
-            r"\hat y = \operatorname{softmax}\bigl(W^\top \phi_\theta(x) + b\bigr)",
-            rf"\text{{frozen: }} \min_{{W, b}} J, \quad {number(d)} \times {k} + {k} = {number((d + 1) * k)}\ "
+            r"& \hat y = \operatorname{softmax}\bigl(W^\top \phi_\theta(x) + b\bigr)",
+            rf"& \text{{frozen: }} \min_{{W, b}} J, \quad {number(d)} \times {k} + {k} = {number((d + 1) * k)}\ "
             r"\text{weights}",
-            r"\text{fine-tuned: } \min_{W, b, \theta_{\text{upper}}} J, \quad "
+            r"& \text{fine-tuned: } \min_{W, b, \theta_{\text{upper}}} J, \quad "
             rf"\alpha = {number(settings.tuning_rate)}\ \text{{at first}}",
             explanation="φ are the backbone's last maps, each averaged to one number. Fine-tuning starts from the "
             "frozen solution. From scratch, all weights start at random and the learning rate is "
