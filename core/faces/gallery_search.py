@@ -64,7 +64,9 @@ class GallerySearch:
             self._seen = changes
             return True
 
-    def search(self, encodings: NDArray[np.floating], persons: int = 5) -> tuple[tuple[Match, ...], ...]:
+    def search(
+        self, encodings: NDArray[np.floating] | Sequence[Floats], persons: int = 5
+    ) -> tuple[tuple[Match, ...], ...]:
         """The nearest persons of each encoding `(Q, D)`, nearest first, each by the nearest of the person's photos.
 
         Raises:
@@ -107,9 +109,9 @@ class GallerySearch:
         return None if stored is None else np.frombuffer(stored, "<f4")
 
     def _add(self, session: Session) -> None:
-        new = (EncodingRow.owner == self.gallery.owner, EncodingRow.encoder == self.encoder)
+        new = [EncodingRow.owner == self.gallery.owner, EncodingRow.encoder == self.encoder]
         if self._index is not None:
-            new = (*new, EncodingRow.change > self._seen)
+            new.append(EncodingRow.change > self._seen)
         first, dimensions, count = session.execute(
             select(func.min(EncodingRow.id), func.min(EncodingRow.dimensions), func.count()).where(*new)
         ).one()

@@ -74,7 +74,12 @@ class FaceIndex:
         self._lock = threading.RLock()  # of the rows
         self._lists_lock = threading.Lock()  # FAISS may not be searched while rows are taken out
         self._builder: threading.Thread | None = None
-        self._clear()
+        self._rows = self._alive_count = self._generation = 0
+        self._ids: Ids = np.empty(0, np.int64)
+        self._encodings: Floats = np.empty((0, dimensions), np.float32)
+        self._squares: Floats = np.empty(0, np.float32)
+        self._alive: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._lists: _Lists | None = None
 
     def __len__(self) -> int:
         """How many encodings there are."""
@@ -189,14 +194,6 @@ class FaceIndex:
 
     # Inside
 
-    def _clear(self) -> None:
-        self._rows = self._alive_count = self._generation = 0
-        self._ids: Ids = np.empty(0, np.int64)
-        self._encodings: Floats = np.empty((0, self.dimensions), np.float32)
-        self._squares: Floats = np.empty(0, np.float32)
-        self._alive: NDArray[np.bool_] = np.empty(0, np.bool_)
-        self._lists: _Lists | None = None
-
     def _reserve(self, rows: int, *, exactly: bool = False) -> None:
         if rows <= len(self._ids):
             return
@@ -303,7 +300,8 @@ def _search_lists(lists: _Lists, asked: Floats, wanted: int) -> Ids:
     """Rows `(Q, wanted)` that the lists hold near each query, -1 where there are fewer."""
     import faiss
 
-    parameters = faiss.SearchParametersIVF(nprobe=min(lists.probes, lists.inverted.nlist))
+    parameters = faiss.SearchParametersIVF()
+    parameters.nprobe = min(lists.probes, lists.inverted.nlist)
     _, found = lists.inverted.search(asked, wanted, params=parameters)
     rows: Ids = found
     return rows

@@ -18,7 +18,7 @@ from pages.parts.gallery.access import plain
 if TYPE_CHECKING:
     from pages.parts.gallery.recognize import Recognition
 
-THUMBNAIL_PX = 112
+THUMBNAIL_PX, SHOWN_PX = 112, 96
 
 
 def thumbnail_of(photo: Photo) -> np.ndarray:
@@ -31,26 +31,25 @@ def nearest_ones(gallery: Gallery, result: Recognition, chosen: int) -> None:
     matches = result.matches[chosen]
     st.markdown(f"**The nearest of face {chosen + 1}** · {result.method}")
     pictures, line = st.columns([3.2, 2], gap="medium")
-    columns = pictures.columns(6)
     face = result.found.faces[chosen].face
-    with columns[0]:
+    with pictures.container(horizontal=True):
         own = face_thumbnail(result.image.pixels, face.points, THUMBNAIL_PX)
-        st.image(display_jpeg(own), caption=f"Face {chosen + 1}", alt=f"Face {chosen + 1} of it", width="stretch")
-    for column, match in zip(columns[1:], matches, strict=False):
-        try:
-            photo = gallery.photo(match.photo_id)
-        except NotThere:
-            continue  # somebody deleted it this moment
-        near = match.distance <= result.threshold
-        with column:
+        st.image(display_jpeg(own), caption=f"Face {chosen + 1}", alt=f"Face {chosen + 1} of it", width=SHOWN_PX)
+        for match in matches:
+            try:
+                photo = gallery.photo(match.photo_id)
+            except NotThere:
+                continue  # somebody deleted it this moment
+            near = match.distance <= result.threshold
             st.image(
                 display_jpeg(thumbnail_of(photo)),
                 caption=f"{'✓' if near else '✗'} {match.distance:.3f} · {plain(match.name[:28])}",
                 alt=f"{match.name} at a distance of {match.distance:.3f}",
-                width="stretch",
+                width=SHOWN_PX,
             )
-    with line:
-        _line(result, chosen)
+    if len(matches) > 1:
+        with line:
+            _line(result, chosen)
 
 
 def _line(result: Recognition, chosen: int) -> None:
