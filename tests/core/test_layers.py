@@ -21,7 +21,7 @@ CHAPTERS = {
     "detection": {"architectures"},
     "faces": {"architectures"},
     "style": {"architectures"},
-    "interpretation": {"architectures"},
+    "interpretation": {"architectures", "detection"},  # the detector is one of the networks to look into
 }
 TRAINING_COMMANDS = {
     "train",
