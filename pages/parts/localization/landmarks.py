@@ -15,9 +15,9 @@ from core.detection.landmarks import (
     sensible_smallest_face_px,
 )
 from core.detection.landmarks_tasks import find_landmarks
-from core.runtime.images import display_jpeg
+from core.runtime.images import display_jpeg, encode_jpeg
 from pages.parts.code_tabs import code_tabs
-from pages.parts.downloads import download_json, download_picture, download_table
+from pages.parts.downloads import download_bytes, download_json, download_table
 from pages.parts.formula import formula
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.kept_calls import kept_call
@@ -176,12 +176,12 @@ back = y[1:].reshape(-1, 2) * [width, height]  # pixels again
 
 def _downloads(chosen: ChosenImage, answer: FaceAnswer, index: int) -> None:
     with st.container(horizontal=True):
-        canvas, scale = screen_canvas(chosen.pixels)
-        download_picture(
-            draw_faces(canvas, answer.faces, scale, chosen=index),
-            name=f"{chosen.name}_landmarks",
-            key="loc_faces_png",
-            jpeg=True,
+        download_bytes(
+            lambda: encode_jpeg(draw_faces(chosen.pixels, answer.faces, 1.0, chosen=index), 95),
+            file_name=f"{chosen.name}_landmarks.jpg",
+            key="loc_faces_jpg",
+            label="Annotated picture (JPEG)",
+            mime="image/jpeg",
         )
         download_table(_rows(answer, index), name=f"{chosen.name}_landmarks", key="loc_faces_csv")
         download_json(

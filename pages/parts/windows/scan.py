@@ -23,7 +23,7 @@ from core.detection.sliding_windows_tasks import WindowScores, score_windows
 from core.runtime.images import display_jpeg, encode_png
 from pages.parts.address import set_controls
 from pages.parts.code_tabs import code_tabs
-from pages.parts.downloads import download_array, download_picture, download_table
+from pages.parts.downloads import download_array, download_bytes, download_table
 from pages.parts.formula import formula, number
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.kept_calls import kept_call
@@ -335,4 +335,10 @@ def _downloads(chosen: ChosenImage, scores: WindowScores, selection: WindowSelec
             }
         )
         download_table(table, name=name, key="win_csv", label="Boxes (CSV)")
-        download_picture(draw_detections(chosen.pixels, found, scores.class_names), name=name, key="win_png")
+        download_bytes(
+            lambda: encode_png(draw_detections(chosen.pixels, found, scores.class_names)),
+            file_name=f"{name}.png",
+            key="win_png",
+            label="Annotated picture (PNG)",
+            mime="image/png",
+        )
