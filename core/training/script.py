@@ -16,30 +16,16 @@ from core.training.augmentation import DRAWS, augment
 from core.training.runs import TrainingSettings
 
 _BATCHES = '''
-class Batches(keras.utils.PyDataset):
-    """An epoch's batches: the order, and what is done to each picture, depend on seed and epoch alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.epoch = 0
-        self.draw()
-
-    def draw(self):
-        random = np.random.default_rng([SEED, self.epoch])
-        self.order = random.permutation(len(x_train))
-        self.draws = random.random(({count}, {draws}), np.float32)
-
-    def __len__(self):
-        return -(-len(x_train) // BATCH)
-
-    def __getitem__(self, number):
-        part = slice(number * BATCH, (number + 1) * BATCH)
-        pictures = x_train[self.order[part]].astype("float32")
-        return {pictures}, y_train[self.order[part]]
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self.draw()
+def batches():
+    """All epochs' batches: the order, and what is done to each picture, depend on seed and epoch alone."""
+    for epoch in range(EPOCHS):
+        random = np.random.default_rng([SEED, epoch])
+        order = random.permutation(len(x_train))
+        draws = random.random(({count}, {draws}), np.float32)
+        for start in range(0, len(x_train), BATCH):
+            part = slice(start, start + BATCH)
+            pictures = x_train[order[part]].astype("float32")
+{change}            yield pictures, y_train[order[part]]
 '''
 
 _HEAD = '''"""Trains the network {name} again, with Keras alone.
@@ -60,7 +46,7 @@ def training_script(model: keras.Model, settings: TrainingSettings) -> str:
         NoCodeError: If the network has no short program.
     """
     given = f"{settings.shift_px}, {settings.flip}, {settings.rotate_deg}, {settings.zoom}, {settings.colour}"
-    changed = f"augment(pictures, self.draws[part], {given})" if settings.augments else "pictures"
+    change = f"{12 * ' '}pictures = keras.ops.convert_to_numpy(augment(pictures, draws[part], {given}))\n"
     count = "len(x_train)" if settings.augments else "0"
     return "\n".join(
         [
@@ -78,9 +64,10 @@ def training_script(model: keras.Model, settings: TrainingSettings) -> str:
             'data = dict(np.load("data.npz"))',
             "data = {key: a[..., None] if key[0] == 'x' and a.ndim == 3 else a for key, a in data.items()}",
             'x_train, y_train = data["x_train"], data["y_train"]',
+            "STEPS = -(-len(x_train) // BATCH)  # of an epoch; the last may be smaller",
             "",
             *([f"\n{inspect.getsource(augment)}"] if settings.augments else []),
-            _BATCHES.format(count=count, draws=DRAWS, pictures=changed),
+            _BATCHES.format(count=count, draws=DRAWS, change=change if settings.augments else ""),
             "",
             f"rate = {_rate(settings)}",
             "model.compile(",
@@ -89,7 +76,8 @@ def training_script(model: keras.Model, settings: TrainingSettings) -> str:
             '    metrics=["accuracy"],',
             ")",
             'validation = (data["x_validation"], data["y_validation"]) if "x_validation" in data else None',
-            "history = model.fit(Batches(), epochs=EPOCHS, shuffle=False, validation_data=validation)",
+            "given = {'steps_per_epoch': STEPS, 'shuffle': False, 'validation_data': validation}",
+            "history = model.fit(batches(), epochs=EPOCHS, **given)",
             'print("test", model.evaluate(data["x_test"], data["y_test"]))',
             'model.save("trained.keras")',
             "",
@@ -109,7 +97,7 @@ def _starts(model: keras.Model) -> dict[str, tuple[str, int]]:
 
 def _rate(settings: TrainingSettings) -> str:
     rate, schedules = settings.learning_rate, "keras.optimizers.schedules"
-    steps = "EPOCHS * -(-len(x_train) // BATCH)"
+    steps = "EPOCHS * STEPS"
     if settings.schedule == "cosine":
         return f"{schedules}.CosineDecay({rate!r}, {steps})"
     if settings.schedule == "step":

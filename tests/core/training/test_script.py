@@ -55,9 +55,9 @@ def test_the_program_comes_to_the_same_numbers(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    np.testing.assert_allclose(told["loss"], [row["loss"] for row in run.history], rtol=2e-2)
-    np.testing.assert_allclose(told["val_loss"], [row["val_loss"] for row in run.history], rtol=2e-2)
-    np.testing.assert_allclose(told["filters"], run.filters[-1].ravel(), atol=5e-3)
+    np.testing.assert_allclose(told["loss"], [row["loss"] for row in run.history], rtol=5e-3)
+    np.testing.assert_allclose(told["val_loss"], [row["val_loss"] for row in run.history], rtol=5e-3)
+    np.testing.assert_allclose(told["filters"], run.filters[-1].ravel(), atol=2e-3)
     assert (tmp_path / "trained.keras").is_file()
 
 
