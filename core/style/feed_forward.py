@@ -177,7 +177,10 @@ def network() -> FeedForward:
     encoder, decoder = build_encoder(), build_decoder()
     for part in (encoder, decoder):
         read_weights(part, require(WEIGHTS))
-    return FeedForward(encoder, decoder)
+    ready = FeedForward(encoder, decoder)
+    tiny = np.zeros((32, 32, 3), np.uint8)
+    ready.draw(tiny, ready.code(tiny), 1.0)  # compiles both functions, once for every size
+    return ready
 
 
 _CODES: dict[str, StyleCode] = {}

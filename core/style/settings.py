@@ -52,14 +52,14 @@ class TransferSettings:
     optimizer: Optimizer = "lbfgs"
     backbone: str = "embedded"
     alpha: float = 1.0
-    beta: float = 100.0
-    gamma: float = 0.0
+    beta: float = 1000.0
+    gamma: float = 1e-3
     content_layer: str = "block4_conv2"
     lambdas: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 0.2))
     start: Start = "content"
     colour: Colour = "style"
     levels: int = 2
-    pooling: str = "max"
+    pooling: str = "average"
     style_scale: float = 1.0
     learning_rate_px: float = 4.0
     seed: int = 0

@@ -39,9 +39,10 @@ class BetaStrip:
 def stylise_fast(
     content: Pixels, styles: Sequence[Pixels], weights: Sequence[float], size_px: int = 512, strength: float = 1.0
 ) -> FastResult:
-    """One pass of the feed-forward network; errors as `feed_forward.stylise`'s."""
-    from core.style.feed_forward import stylise
+    """One pass of the feed-forward network, timed without its loading; errors as `feed_forward.stylise`'s."""
+    from core.style.feed_forward import network, stylise
 
+    network()
     start = time.perf_counter()
     image = stylise(content, styles, size_px, strength, weights)
     return FastResult(image, time.perf_counter() - start)

@@ -14,7 +14,7 @@ from pages.parts.formula import formula
 from pages.parts.style.pictures import Pictures, picture_controls, thumbnails
 
 SIZES = [256, 384, 512, 768, 1024, 1536]
-TIMEOUT_S = 120.0
+TIMEOUT_S = 240.0
 
 
 @st.cache_resource(max_entries=24, show_spinner="One pass of the network in a worker…")

@@ -23,7 +23,7 @@ SIZES = [96, 128, 192, 256, 384, 512, 768, 1024, 1536]
 STEPS = [20, 40, 60, 80, 120, 160, 240, 320, 500, 800, 1500]
 COLOURS = {"style": "The style's", "luminance": "The content's: luminance", "histogram": "The content's: matched style"}
 STARTS = {"content": "Content image", "noise": "Noise"}
-POOLINGS = {"max": "Max", "average": "Average"}
+POOLINGS = {"average": "Average, smoother", "max": "Max, as trained"}
 
 
 def transfer_settings(strip: bool = False) -> TransferSettings | None:
