@@ -17,7 +17,7 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ log = logging.getLogger("train")
 TEXTURES = ("brick", "grass", "immunohistochemistry", "hubble_deep_field", "retina", "flower", "coffee", "china")
 STYLE_TAPS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1")
 SAVE_EVERY_S = 120.0
+RESUMED_RATE = 6e-4
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Training:
         self.decoder = build_decoder(settings.seed, settings.precision)
         self.optimizer = keras.optimizers.Adam(settings.peak_rate, beta_2=0.99, global_clipnorm=5.0)
         self.optimizer.build(self.decoder.trainable_variables)
-        self.step = tf.function(self._step, reduce_retracing=True)
+        self.step = tf.function(self._step)  # once for each size
 
     def features(self, image: Any) -> dict[str, Any]:
         """Activations by layer in float32."""
@@ -189,6 +190,8 @@ def train_decoder(
     cv2.setNumThreads(1)
     keras.utils.set_random_seed(seed)
     settings = Settings(minutes, seed, precision)
+    if resume is not None:
+        settings = replace(settings, peak_rate=RESUMED_RATE, sizes=((1.0, 96),), seed=seed + 1)
     pictures = Pictures(data, settings)
     training = Training(backbone or require("vgg_imagenette"), settings)
     average = build_decoder()
