@@ -151,8 +151,14 @@ def crop_around(image: Image, point: NDArray[np.float64], side_px: float, size_p
 
 
 # The sample photograph of a person, turned (degrees, clockwise), enlarged, and moved (parts of its side).
-TURNS = ((0.0, 1.0, 0.0, 0.0), (-18.0, 1.0, 0.02, 0.05), (22.0, 0.9, -0.05, 0.08), (8.0, 1.7, 0.02, 0.42))
-TURNS += ((-6.0, 0.6, 0.12, -0.02), (0.0, 1.25, -0.18, 0.15))
+TURNS: tuple[tuple[float, float, float, float], ...] = (
+    (0.0, 1.0, 0.0, 0.0),
+    (-18.0, 1.0, 0.02, 0.05),
+    (22.0, 0.9, -0.05, 0.08),
+    (8.0, 1.7, 0.02, 0.42),
+    (-6.0, 0.6, 0.12, -0.02),
+    (0.0, 1.25, -0.18, 0.15),
+)
 
 
 def turned_photographs(size_px: int = 384) -> tuple[tuple[str, Image], ...]:

@@ -72,12 +72,12 @@ def train_localizer(settings: LocalizerSettings, report: Report | None = None) -
     """
     if settings.scenes < BATCH or settings.epochs < 1:
         raise LocalizationError(f"expected at least {BATCH} scenes and one epoch; received {settings}")
-    report = report or Report()
+    tell = report or Report()
     started = time.monotonic()
-    report(0.0, f"Drawing {settings.scenes:,} scenes")
-    train = _drawn(settings.scenes, report)
+    tell(0.0, f"Drawing {settings.scenes:,} scenes")
+    train = _drawn(settings.scenes, tell)
     validation, test = draw_scenes("validation", VALIDATION_SCENES), draw_scenes("test", TEST_SCENES)
-    report(0.0, "Loading Keras and building the graph")
+    tell(0.0, "Loading Keras and building the graph")
     import keras
     from keras import ops
 
@@ -109,7 +109,7 @@ def train_localizer(settings: LocalizerSettings, report: Report | None = None) -
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             nonlocal ended
             done = min(self.epoch * steps + batch + 1, total)
-            report(done / total, f"Epoch {self.epoch + 1} of {settings.epochs}")
+            tell(done / total, f"Epoch {self.epoch + 1} of {settings.epochs}")
             if time.monotonic() - started > TIME_LIMIT_S:
                 ended, self.model.stop_training = "time", True
 
@@ -120,7 +120,7 @@ def train_localizer(settings: LocalizerSettings, report: Report | None = None) -
             loss = float((logs or {}).get("loss", np.nan))
             history.append((epoch + 1, time.monotonic() - started, loss, scores.mean_iou, scores.accuracy))
             sheet = contact_sheet(validation.images[:SHOWN], found[:SHOWN], validation.targets[:SHOWN])
-            report(
+            tell(
                 metrics={"step": epoch + 1, "loss": loss, "mean IoU": scores.mean_iou, "accuracy": scores.accuracy},
                 preview=encode_jpeg(sheet, 85),
             )

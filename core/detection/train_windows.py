@@ -233,8 +233,8 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     def fraction(self) -> float:
         """How far the run is, 0..1."""
         if self.args.steps:
-            return min(1.0, self.steps / self.args.steps)
-        return min(1.0, (time.monotonic() - self.started) / (60 * self.args.minutes))
+            return float(min(1.0, self.steps / self.args.steps))
+        return float(min(1.0, (time.monotonic() - self.started) / (60 * self.args.minutes)))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the learning rate for this step."""

@@ -198,8 +198,8 @@ class TestHeat:
 
 class TestTasks:
     def test_scores_of_a_photograph(self):
-        scores = score_windows(load_sample("chelsea"), 160, 3, 0.7)
-        assert len(scores.maps) == 3 and len(scores.class_names) == 6
+        scores = score_windows(load_sample("chelsea"), 192, 3, 0.7)
+        assert len(scores.maps) == 2 and len(scores.class_names) == 6
         for entry in scores.maps:
             assert entry.probabilities.shape == (entry.level.rows, entry.level.columns, 7)
             assert entry.probabilities.sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
