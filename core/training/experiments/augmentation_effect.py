@@ -42,14 +42,12 @@ class Augmenter:
         """Take what is changed, and the shape (H, W, C) of a picture."""
         chosen = settings.shift_px, settings.flip, settings.rotate_deg, settings.zoom, settings.colour
 
-        @tf.function(
-            input_signature=[tf.TensorSpec([None, *shape], tf.uint8), tf.TensorSpec([None, DRAWS], tf.float32)]
-        )
         def run(pictures: Any, draws: Any) -> Any:
             changed = augment(tf.cast(pictures, tf.float32), draws, *chosen)
             return tf.cast(tf.clip_by_value(tf.round(changed), 0, 255), tf.uint8)
 
-        self._run = run
+        arguments = [tf.TensorSpec([None, *shape], tf.uint8), tf.TensorSpec([None, DRAWS], tf.float32)]
+        self._run = tf.function(run, input_signature=arguments)
 
     def __call__(self, pictures: Pictures, random: np.random.Generator) -> Pictures:
         """Each picture once, changed by draws of its own."""

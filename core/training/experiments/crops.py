@@ -52,10 +52,10 @@ def random_crops(pictures: NDArray[Any], crop_px: int, random: np.random.Generat
     tops = random.integers(0, height - crop_px + 1, count)
     lefts = random.integers(0, width - crop_px + 1, count)
     mirrored = random.random(count) < 0.5
-    cropped = [
-        picture[top : top + crop_px, left : left + crop_px][:, :: -1 if mirror else 1]
-        for picture, top, left, mirror in zip(pictures, tops, lefts, mirrored, strict=True)
-    ]
+    cropped = []
+    for index, picture in enumerate(pictures):
+        window = picture[tops[index] : tops[index] + crop_px, lefts[index] : lefts[index] + crop_px]
+        cropped.append(window[:, ::-1] if mirrored[index] else window)
     return np.stack(cropped)
 
 

@@ -51,7 +51,8 @@ def hog_picture(image: Pictures, settings: HogSettings) -> NDArray[np.uint8]:
     pixels = image[..., 0] if grey else image
     _, drawn = hog(pixels, visualize=True, channel_axis=None if grey else 2, **_options(settings))
     drawn = drawn / max(float(drawn.max()), 1e-9)
-    return (255 * np.sqrt(drawn)).astype(np.uint8)
+    stars: NDArray[np.uint8] = (255 * np.sqrt(drawn)).astype(np.uint8)
+    return stars
 
 
 def _options(settings: HogSettings) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def crop_side_px(dataset: ImageDataset, crop_share: float) -> int:
     Raises:
         ExperimentError: If it is too small for the networks.
     """
-    side = round(crop_share * min(dataset.images.shape[1:3]))
+    side = int(round(crop_share * min(dataset.images.shape[1:3])))
     if side < SMALLEST_SIDE_PX:
         raise ExperimentError(f"Crops of {side} px are too small for these networks: at least {SMALLEST_SIDE_PX} px.")
     return side

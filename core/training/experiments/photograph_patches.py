@@ -39,9 +39,8 @@ def photograph_patches(per_class: int = 120, side_px: int = 48, seed: int = 0) -
     for label, name in enumerate(PHOTOGRAPHS):
         grey = cv2.cvtColor(load_sample(name), cv2.COLOR_RGB2GRAY)
         scale = SHORT_SIDE_PX / min(grey.shape)
-        grey = cv2.resize(
-            grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        )
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=how)
         tile = SHORT_SIDE_PX // TILES_ACROSS
         rows, columns = grey.shape[0] // tile, grey.shape[1] // tile
         share = np.arange(rows * columns) / (rows * columns)
@@ -50,13 +49,13 @@ def photograph_patches(per_class: int = 120, side_px: int = 48, seed: int = 0) -
             for place in random.choice(np.flatnonzero(part_of == part), count):
                 top = place // columns * tile + random.integers(0, tile - side_px + 1)
                 left = place % columns * tile + random.integers(0, tile - side_px + 1)
-                images.append(_relit(grey[top : top + side_px, left : left + side_px], random))
+                images.append(_relit(grey[top : top + side_px, left : left + side_px].astype(np.uint8), random))
                 labels.append(label)
                 parts.append(part)
-    part = np.array(parts)
+    part_of_patch = np.array(parts)
     names = tuple(LABELS.get(name, name) for name in PHOTOGRAPHS)
     together = np.repeat(np.stack(images)[..., None], 3, axis=3)  # (N, side, side) -> (N, side, side, 3)
-    splits = [np.flatnonzero(part == index) for index in range(3)]
+    splits = [np.flatnonzero(part_of_patch == index) for index in range(3)]
     return ImageDataset("photographs", together, np.array(labels, np.int64), names, *splits)
 
 
