@@ -20,6 +20,11 @@ from core.detection.sliding_windows import window_box
 from core.detection.suppression import non_max_suppression
 from core.faces.alignment import TEMPLATE_112, align
 from core.faces.disturbances import changed
+from core.faces.similarity_data import draw_person
+from core.interpretation.mosaics import patch_wall
+from core.interpretation.top_patches import strongest_patches
+from core.interpretation.types import LayerField
+from core.interpretation.views import cut_views
 from core.runtime.images import display_jpeg, fit_within
 from core.runtime.samples import load_sample
 from core.style.drawn_styles import kept_style
@@ -244,6 +249,39 @@ def _style() -> np.ndarray:
     return np.asarray(cat * (1 - seam) + strokes * seam, np.uint8)
 
 
+def _similarity() -> np.ndarray:
+    """Persons that the page draws, a row each: what an encoder has to see through."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for _ in range(3):
+        traits = rng.random(12)
+        rows.append(np.concatenate([draw_person(traits, rng) for _ in range(5)], axis=1))  # (32, 160, 3)
+    persons = np.concatenate(rows, axis=0)  # (96, 160, 3)
+    return np.ascontiguousarray(cv2.resize(persons, (WIDTH_PX, 192), interpolation=cv2.INTER_LINEAR)[6:186])
+
+
+def _features() -> np.ndarray:
+    """The patches of a photograph that most excite four edge filters, found as the page finds them."""
+    kernels = [
+        np.rot90(filter_kernel(name), turns) for name in ("sobel_vertical", "scharr_vertical") for turns in (0, 1)
+    ]
+    side = 120
+    views = [view for name in ("astronaut", "coffee") for view in cut_views(load_sample(name), side)]
+
+    def read(batch: np.ndarray) -> np.ndarray:
+        grey = batch.mean(axis=3) / 255.0
+        maps = [[cv2.filter2D(picture, cv2.CV_32F, kernel)[8:-8, 8:-8] for kernel in kernels] for picture in grey]
+        return np.maximum(np.moveaxis(np.asarray(maps, np.float32), 1, -1), 0)
+
+    field = LayerField("edges", side - 16, side - 16, 4, size_px=17, stride_px=1, offset_px=0)
+    wall = patch_wall(strongest_patches(read, views, field, range(4)), columns=4, patch_px=24, background=236)
+    canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), 236, np.uint8)
+    shown = cv2.resize(wall.pixels, (WIDTH_PX - 16, (WIDTH_PX - 16) * wall.pixels.shape[0] // wall.pixels.shape[1]))
+    top = (HEIGHT_PX - shown.shape[0]) // 2
+    canvas[top : top + shown.shape[0], 8:-8] = shown
+    return canvas
+
+
 MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "convolution_playground": _convolution,
     "pooling": _pooling,
@@ -261,6 +299,8 @@ MAKERS: dict[str, Callable[[], np.ndarray]] = {
     "style_transfer": _style,
     "face_verification": _verification,
     "face_recognition": _recognition,
+    "face_similarity": _similarity,
+    "learned_features": _features,
 }
 
 
