@@ -31,6 +31,7 @@ RECALL = 0.995
 CALIBRATION_QUERIES = 256
 ROWS_A_LIST = 1000
 TRAINING_ROWS_A_LIST = 64
+SHARED_OUT_ROWS = 300_000
 BLOCK_ROWS = 32_768
 SPARE = 1.25  # capacity after growing
 REBUILD_AT_TAIL = 0.1  # share of rows that may wait outside of the lists
@@ -249,7 +250,6 @@ def build_lists(encodings: Floats, rows: Ids) -> _Lists:
     inverted = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatL2(dimensions), dimensions, list_count, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_L2, False
     )
-    inverted.parallel_mode = 1  # the lists of one query are shared out among the cores
     inverted.cp.niter = 10
     inverted.cp.seed = 0
     drawn = rng.choice(rows, min(len(rows), TRAINING_ROWS_A_LIST * list_count), replace=False)
@@ -258,6 +258,9 @@ def build_lists(encodings: Floats, rows: Ids) -> _Lists:
         block = rows[start : start + BLOCK_ROWS]
         inverted.add_with_ids(encodings[block], block)
     probes = _enough_probes(inverted, encodings, rows, rng)
+    # The lists of one query are shared out among the cores where that pays: where others use the cores too, threads
+    # that wait for each other take a hundred times longer than one alone.
+    inverted.parallel_mode = 1 if probes * ROWS_A_LIST > SHARED_OUT_ROWS else 0
     return _Lists(inverted, len(encodings), probes)
 
 
