@@ -114,11 +114,11 @@ def draw_person(traits: NDArray[np.float64], rng: np.random.Generator) -> Pictur
     mouth = (centre[0], centre[1] + int(high * 0.55))
     cv2.ellipse(canvas, mouth, (int(6 + 8 * traits[11]), int(smile)), 0, 0, 180, (150, 40, 50), 2)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-14, 14), rng.uniform(0.85, 1.12))
-    turn[:, 2] += rng.uniform(-8, 8, 2)
+    turn = turn + np.array([[0, 0, rng.uniform(-8, 8)], [0, 0, rng.uniform(-8, 8)]])
     moved = cv2.warpAffine(canvas, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
     lit = moved * rng.uniform(0.65, 1.2) + rng.uniform(-20, 20)
     small = cv2.resize(lit, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-    return np.clip(small + rng.normal(0, 4, small.shape), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small + rng.normal(0, 4, small.shape), 0, 255), np.uint8)
 
 
 def _own(data: bytes, seed: int) -> PictureSet:

@@ -215,7 +215,8 @@ def _one_way(
     accuracies: list[tuple[float, float]] = []
     frames: list[Floats] = []
     at = set(np.linspace(0, steps, min(LOOKS, steps) + 1).round().astype(int).tolist())
-    threshold, distances = 0.0, {}
+    threshold = 0.0
+    distances: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {}
 
     def look(done: int) -> None:
         nonlocal threshold, distances

@@ -188,4 +188,4 @@ def maximise(
 
 def as_pixels(x: Any) -> NDArray[np.uint8]:
     """Images (1, H, W, 3) in 0..255 as a picture (H, W, 3) of whole numbers."""
-    return np.rint(np.clip(np.asarray(x)[0], 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(np.asarray(x)[0], 0, 255)), np.uint8)

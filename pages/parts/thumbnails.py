@@ -261,20 +261,22 @@ def _similarity() -> np.ndarray:
 
 
 def _features() -> np.ndarray:
-    """The patches of a photograph that most excite four edge filters, found as the page finds them."""
+    """The patches of a photograph that most excite eight edge filters, found as the page finds them."""
     kernels = [
         np.rot90(filter_kernel(name), turns) for name in ("sobel_vertical", "scharr_vertical") for turns in (0, 1)
     ]
     side = 120
-    views = [view for name in ("astronaut", "coffee") for view in cut_views(load_sample(name), side)]
+    views = [
+        view for name in ("astronaut", "coffee", "chelsea", "rocket") for view in cut_views(load_sample(name), side)
+    ]
 
     def read(batch: np.ndarray) -> np.ndarray:
         grey = batch.mean(axis=3) / 255.0
         maps = [[cv2.filter2D(picture, cv2.CV_32F, kernel)[8:-8, 8:-8] for kernel in kernels] for picture in grey]
         return np.maximum(np.moveaxis(np.asarray(maps, np.float32), 1, -1), 0)
 
-    field = LayerField("edges", side - 16, side - 16, 4, size_px=17, stride_px=1, offset_px=0)
-    wall = patch_wall(strongest_patches(read, views, field, range(4)), columns=4, patch_px=24, background=236)
+    field = LayerField("edges", side - 16, side - 16, 8, size_px=17, stride_px=1, offset_px=0)
+    wall = patch_wall(strongest_patches(read, views, field, range(8)), columns=4, patch_px=24, background=236)
     canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), 236, np.uint8)
     shown = cv2.resize(wall.pixels, (WIDTH_PX - 16, (WIDTH_PX - 16) * wall.pixels.shape[0] // wall.pixels.shape[1]))
     top = (HEIGHT_PX - shown.shape[0]) // 2
