@@ -6,6 +6,7 @@ results without them. Distances, thresholds and error rates (`core.faces.verific
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from core.faces.detector import MTCNN, detect
 from core.faces.encoders import DLIB, aligned_face, describe, encode_crops
 from core.faces.types import EncodedFace, Face, FaceError, Pixels
 from core.faces.verification import distance
+from core.runtime.samples import load_sample
 
 MAX_FACES = 60  # of one picture, the largest ones
 
@@ -81,9 +83,10 @@ def encode_faces(
 
 @lru_cache(maxsize=16)
 def _loaded(encoder: str, detector: str) -> None:
-    """Run both networks on nothing, so that loading them is not taken for their work."""
+    """Run all networks once, so that loading them is not taken for their work."""
     side = describe(encoder).input_px
-    detect(np.full((64, 64, 3), 128, np.uint8), detector)
+    with contextlib.suppress(FileNotFoundError):  # the sample belongs to a package
+        detect(load_sample("astronaut"), detector)
     encode_crops(np.full((1, side, side, 3), 128, np.uint8), encoder)
 
 

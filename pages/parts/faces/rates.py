@@ -27,8 +27,8 @@ def sure_sentences(known: Measured, threshold: float, distance: float | None) ->
     """Error rates at the threshold, and where this pair's distance stands among the measured ones."""
     rates, pairs = known.pairs.at(threshold), known.pairs
     lines = [
-        f"**FAR {percent(rates.false_accept, len(pairs.different))}**: pairs of different persons taken for one.",
-        f"**FRR {percent(rates.false_reject, len(pairs.same))}**: pairs of one person taken for different ones.",
+        f"**FAR {percent(rates.false_accept, len(pairs.different))}** of different persons' pairs taken for one.",
+        f"**FRR {percent(rates.false_reject, len(pairs.same))}** of one person's pairs taken for two.",
     ]
     if distance is not None:
         here = pairs.at(distance)
