@@ -263,7 +263,7 @@ def _similarity() -> np.ndarray:
 def _features() -> np.ndarray:
     """The patches of a photograph that most excite eight edge filters, found as the page finds them."""
     kernels = [
-        np.rot90(filter_kernel(name), turns) for name in ("sobel_vertical", "scharr_vertical") for turns in (0, 1)
+        np.rot90(filter_kernel(name), turns) for name in ("sobel_vertical", "prewitt_vertical") for turns in range(4)
     ]
     side = 120
     views = [
