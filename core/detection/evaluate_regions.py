@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def forms_report(
     archive: DetectionArchive, indices: list[int], forms: tuple[str, ...], most: int
 ) -> dict[str, dict[str, Any]]:
     """Quality (mAP) and mean time of each form."""
-    loads = [lambda i=index: archive.image(i) for index in indices]
+    loads = [partial(archive.image, index) for index in indices]
     truth = [counted_boxes(archive, index) for index in indices]
     result = evaluate_pictures(loads, truth, forms, most)
     records = [archive.records[i] for i in indices]

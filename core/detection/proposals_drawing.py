@@ -68,7 +68,8 @@ def draw_pooling(channel: NDArray[Any], pooled: PooledRegion, how: str, cell_px:
     reach = float(values.max()) or 1.0
     grey = np.clip(255 * values / reach, 0, 255).astype(np.uint8)
     heat = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1]  # BGR -> RGB
-    canvas = np.ascontiguousarray(np.repeat(np.repeat(heat, cell_px, axis=0), cell_px, axis=1))
+    large = np.repeat(np.repeat(heat, cell_px, axis=0), cell_px, axis=1)  # (h, w, 3) -> (h cell, w cell, 3)
+    canvas = np.ascontiguousarray(large, np.uint8)
     if how == "max":
         for first_row, last_row in pooled.rows:
             for first_column, last_column in pooled.columns:

@@ -87,7 +87,8 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         merged.append((number[keep], number[drop]))
         similarity.append(best[keep])
         kept = (colours[keep], textures[keep], float(sizes[keep]), boxes[keep])
-        parts.append(measure_pairs(kept, tuple(a[[drop]] for a in (colours, textures, sizes, boxes)), picture_px))
+        dropped = (colours[[drop]], textures[[drop]], sizes[[drop]], boxes[[drop]])
+        parts.append(measure_pairs(kept, dropped, picture_px))
         size = sizes[keep] + sizes[drop]
         colours[keep] = (sizes[keep] * colours[keep] + sizes[drop] * colours[drop]) / size
         textures[keep] = (sizes[keep] * textures[keep] + sizes[drop] * textures[drop]) / size

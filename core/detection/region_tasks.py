@@ -8,9 +8,9 @@ makes no difference.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,7 +217,7 @@ class FormsEvaluation:
 
 
 def evaluate_pictures(
-    pictures: list[Callable[[], Image]],
+    pictures: Sequence[Callable[[], Image]],
     truth_xyxy: list[NDArray[Any]],
     forms: tuple[str, ...] = ALL_FORMS,
     most: int = MOST_PROPOSALS,
@@ -277,6 +277,10 @@ class _Listening(Report):
         self._outer.check()
 
 
+def _decoded(annotated: AnnotatedZip, file_name: str) -> Image:
+    return decode_image(annotated.pictures[file_name]).pixels
+
+
 def evaluate_forms(
     annotated: AnnotatedZip,
     forms: tuple[str, ...] = ALL_FORMS,
@@ -286,5 +290,5 @@ def evaluate_forms(
 ) -> FormsEvaluation:
     """The forms on a visitor's annotated pictures, as a job."""
     rows = annotated.annotations.pictures
-    loads = [lambda name=row.file_name: decode_image(annotated.pictures[name]).pixels for row in rows]
+    loads = [partial(_decoded, annotated, row.file_name) for row in rows]
     return evaluate_pictures(loads, [row.boxes_xyxy for row in rows], forms, most, fingerprint, report)

@@ -220,7 +220,8 @@ class CropTraining(_Training):
     ) -> Any:
         """Class loss and box loss."""
         ids = ops.cast(y["class_ids"], "int32")
-        return self.note(*region_losses(*y_pred, ids, y["corrections"], y["weight"]))
+        logits, moves = y_pred
+        return self.note(*region_losses(logits, moves, ids, y["corrections"], y["weight"]))
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -335,6 +336,7 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--mosaic", type=float, default=0.35)
     parser.add_argument("--validate-every", type=int, default=6, help="rounds of 100 steps; 0 for at the end only")
+    parser.add_argument("--final-every", type=int, default=1, help="evaluate on each so-many-th validation photograph")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="mixed_bfloat16")
     args = parser.parse_args()
@@ -381,7 +383,7 @@ def main() -> None:
         history += fit(training_of(networks, args.seed), batches, clock)
         (args.out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
     average.load(args.out / "rcnn.npz")
-    report = validate(RcnnRunner(average, archive.class_names), archive, archive.indices("val"))
+    report = validate(RcnnRunner(average, archive.class_names), archive, archive.indices("val")[:: args.final_every])
     (args.out / "evaluation.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     log.info("%s", json.dumps(report, indent=1))
 

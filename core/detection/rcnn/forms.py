@@ -156,7 +156,7 @@ class RcnnRunner:
         scores, corrections = self._look_at_regions(features, regions, "align")
         watch("regions classified")
         stages = tuple(watch.stages)
-        boxes = regions / np.array([*scale, *scale], np.float32)
+        boxes = np.asarray(regions / np.array([*scale, *scale]), np.float32)
         answer = self._answer(image, boxes, scores, corrections, sum(stage.ms for stage in stages))
         return FormAnswer("faster_rcnn", answer, boxes, stages)
 

@@ -48,7 +48,7 @@ class RcnnNetworks:
             if not isinstance(layer, keras.layers.Dropout)
         }
         written = path.with_suffix(".part.npz")
-        np.savez_compressed(written, **arrays)
+        np.savez_compressed(written, allow_pickle=False, **arrays)
         written.replace(path)
 
     def load(self, path: Path, skip: tuple[str, ...] = ()) -> None:

@@ -73,7 +73,7 @@ def reference_group(image, regions, measures):
     return np.array(scores), masks
 
 
-@pytest.mark.parametrize("measures", [MEASURES, ("texture", "size", "fill"), ("size",)])
+@pytest.mark.parametrize("measures", [MEASURES, ("texture", "size", "fill"), ("colour", "fill")])
 def test_grouping_is_that_of_a_plain_loop(scene, measures):
     image, regions = scene
     found = group(regions, measures)
