@@ -83,7 +83,7 @@ def test_the_slider_moves_the_verdict_and_runs_no_network(open_page, asked):
     assert len(asked) == 2
     known = measured("dlib")
     if known is not None:
-        assert f"**FAR {100 * known.pairs.at(0.45).false_accept:.2f} %**" in texts(app)
+        assert f"**FRR {100 * known.pairs.at(0.45).false_reject:.2f} %**" in texts(app)
 
 
 def test_the_numbers_stand_in_the_formula(open_page, asked):
