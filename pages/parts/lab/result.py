@@ -55,7 +55,7 @@ def _curves(trained: TrainedClassifier) -> None:
             "validation": (epochs, np.array([row["val_loss"] for row in history])),
         }
         chart = line_chart(lines, x_title="epoch", y_title="cost J", log_y=True, markers=False)
-        chart.update_traces(opacity=0.45, line={"width": 1}, selector={"name": "each batch"})
+        chart.update_traces(opacity=0.6, line={"width": 1}, selector={"name": "each batch"})
         show(chart, key="lab_loss")
     with right:
         names = {"training": "accuracy", "validation": "val_accuracy"}

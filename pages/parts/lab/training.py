@@ -94,7 +94,7 @@ def _draw_live(job: JobView) -> None:
         with left:
             st.caption("Cost J")
             chart = line_chart(losses, x_title="epoch", y_title="cost", markers=False, log_y=True, height_px=260)
-            chart.update_traces(opacity=0.45, line={"width": 1}, selector={"name": "each batch"})
+            chart.update_traces(opacity=0.6, line={"width": 1}, selector={"name": "each batch"})
             show(chart, key="lab_live_loss")
     shares = {name: series[key] for key, name in LIVE_NAMES.items() if key in series}
     if shares:
