@@ -69,15 +69,21 @@ class TuningSettings:
 
 @dataclass(frozen=True)
 class TuningPoint:
-    """The state at a validation: mAP@.5 in 0..1 on the pictures held out, and the mean loss since the last one."""
+    """The state at a validation: mAP@.5 in 0..1 on the pictures held out, and the mean loss since the last one.
+
+    `measured` is all that the validation says.
+    """
 
     step: int
     elapsed_s: float
     loss: float
     map_50: float
+    measured: Evaluation
 
 
-Tell = Callable[[float, TuningPoint | None, float, int], None]
+# Told after every step: the fraction done, the point of a validation, the loss, the step, and the network where it
+# is the best one so far.
+Tell = Callable[[float, TuningPoint | None, float, int, keras.Model | None], None]
 
 
 def network_with_new_classes(class_count: int) -> keras.Model:
@@ -229,19 +235,19 @@ def tune(
         if step == 1:
             started = time.monotonic()
         fraction = min(1.0, max((time.monotonic() - started) / settings.limit_s, step / settings.steps))
-        tell(fraction, None, losses[-1], step)
+        tell(fraction, None, losses[-1], step, None)
         if step % max(5, settings.steps // 10) == 0 and fraction < 1.0:
             best.set_weights(average)
             point = _point(best, held_out, class_names, settings, step, time.monotonic() - started, losses)
             losses = []
             points.append(point)
-            tell(fraction, point, point.loss, step)
             if point.map_50 >= best_map:
                 best_map, best_values = point.map_50, average
+            tell(fraction, point, point.loss, step, best if best_values is average else None)
     best.set_weights(average)
     point = _point(best, held_out, class_names, settings, step, time.monotonic() - started, losses)
     points.append(point)
-    tell(1.0, point, point.loss, step)
+    tell(1.0, point, point.loss, step, None)
     if point.map_50 < best_map:
         best.set_weights(best_values)
     return best, points
@@ -256,9 +262,9 @@ def _point(
     elapsed_s: float,
     losses: list[float],
 ) -> TuningPoint:
-    value = validate(network, held_out, class_names, settings.size_px).map_50
+    measured = validate(network, held_out, class_names, settings.size_px)
     loss = float(np.mean(losses)) if losses else float("nan")
-    return TuningPoint(step, elapsed_s, loss, 0.0 if np.isnan(value) else value)
+    return TuningPoint(step, elapsed_s, loss, 0.0 if np.isnan(measured.map_50) else measured.map_50, measured)
 
 
 def _compiled(network: keras.Model, settings: TuningSettings) -> Tuning:

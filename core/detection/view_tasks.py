@@ -6,6 +6,8 @@ needs it, so that a page can read this module.
 
 from __future__ import annotations
 
+import json
+import struct
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.detection.batch import COPY_PX, BatchError, BatchResult, PictureFile, PictureResult
 from core.detection.drawing import draw_detections
-from core.detection.evaluation import ImageDetections
+from core.detection.evaluation import Evaluation, ImageDetections
 from core.detection.predictions import NetworkAnswer, answer_of, letterbox_picture, select
 from core.detection.tasks import EMBEDDED, run_network
 from core.detection.video import (
@@ -35,6 +37,8 @@ from core.runtime.images import ImageError, content_hash, decode_image, display_
 from core.runtime.report import Report
 
 if TYPE_CHECKING:
+    import keras
+
     from core.detection.annotated_zip import AnnotatedZip
 
 PREVIEW_EVERY_S = 0.5
@@ -206,6 +210,20 @@ class TunedDetector:
     held_out: int
     seconds: float
 
+    def to_bytes(self) -> bytes:
+        """The detector as a job's preview carries it: the length of a JSON header, the header, the .keras file."""
+        header = json.dumps({**vars(self), "keras_file": None}).encode()
+        return struct.pack("<I", len(header)) + header + self.keras_file
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TunedDetector:
+        """What `to_bytes` wrote."""
+        (length,) = struct.unpack_from("<I", data)
+        facts = json.loads(data[4 : 4 + length])
+        facts["class_names"], facts["ap_50"] = tuple(facts["class_names"]), tuple(facts["ap_50"])
+        facts["history"] = tuple((int(step), *values) for step, *values in facts["history"])
+        return cls(**{**facts, "keras_file": data[4 + length :]})
+
 
 def fine_tune(
     annotated: AnnotatedZip,
@@ -215,6 +233,8 @@ def fine_tune(
     report: Report | None = None,
 ) -> TunedDetector:
     """Teach the embedded detector the classes of an annotated set; a fifth of the pictures measures how well.
+
+    The preview is the best detector so far (`TunedDetector.to_bytes`): who stops the learning has it.
 
     Raises:
         BatchError: If there are fewer than five pictures.
@@ -236,28 +256,36 @@ def fine_tune(
     count = max(2, len(examples) // 5)
     held_out, train = [examples[i] for i in order[:count]], [examples[i] for i in order[count:]]
 
-    def tell(fraction: float, point: TuningPoint | None, loss: float, step: int) -> None:
+    seen: list[TuningPoint] = []
+
+    def tell(fraction: float, point: TuningPoint | None, loss: float, step: int, best: keras.Model | None) -> None:
         report(fraction, f"Step {step}", metrics={"step": step, "loss": loss} if point is None else None)
         if point is not None:
+            seen.append(point)
             report(metrics={"step": step, "map_50": point.map_50})
+        if point is not None and best is not None:
+            report(preview=detector(best, point.measured).to_bytes())
 
     report(0.0, "Building the graph")
     names = annotated.annotations.class_names
     settings = TuningSettings(steps=steps, freeze_backbone=freeze_backbone, seed=seed)
-    network, points = tune(train, held_out, names, settings, tell)
-    measured = validate(network, held_out, names, settings.size_px)
-    return TunedDetector(
-        names,
-        settings.size_px,
-        keras_file(network),
-        tuple((point.step, point.elapsed_s, point.loss, point.map_50) for point in points),
-        tuple(float(value) for value in measured.average_precision[:, 0]),
-        measured.map_50,
-        measured.map_50_95,
-        len(train),
-        len(held_out),
-        time.monotonic() - started,
-    )
+
+    def detector(network: keras.Model, measured: Evaluation) -> TunedDetector:
+        return TunedDetector(
+            names,
+            settings.size_px,
+            keras_file(network),
+            tuple((point.step, point.elapsed_s, point.loss, point.map_50) for point in seen),
+            tuple(float(value) for value in measured.average_precision[:, 0]),
+            float(measured.map_50),
+            float(measured.map_50_95),
+            len(train),
+            len(held_out),
+            time.monotonic() - started,
+        )
+
+    network, _ = tune(train, held_out, names, settings, tell)
+    return detector(network, validate(network, held_out, names, settings.size_px))
 
 
 # Loading a network takes a second; the last one is kept with the hash of its file.

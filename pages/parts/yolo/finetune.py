@@ -39,7 +39,8 @@ def view() -> None:
             key="yolo_tune_steps",
             bind="query-params",
             help="A step looks at eight pictures, changed each time. Two hundred take one to five minutes on two "
-            "processor cores; it stops after 13 minutes whatever was asked for. Before the first step the graph is "
+            "processor cores; it stops after 13 minutes whatever was asked for, and what it has learned is kept if you "
+            "stop it. Before the first step the graph is "
             "built, which takes a while of its own.",
         )
         frozen = st.toggle(
@@ -77,7 +78,9 @@ def view() -> None:
     with result:
         if current_job(JOB) is None and chosen is not None:
             _before(chosen)
-        job_view(JOB, draw_live=_draw_live, draw_result=functools.partial(_draw_result, chosen))
+        job_view(
+            JOB, draw_live=functools.partial(_draw_live, chosen), draw_result=functools.partial(_draw_result, chosen)
+        )
 
 
 def _before(chosen: ChosenSet) -> None:
@@ -95,7 +98,18 @@ def _before(chosen: ChosenSet) -> None:
         column.image(display_jpeg(drawn, 640), caption=picture.file_name.rsplit("/", 1)[-1])
 
 
-def _draw_live(job: JobView) -> None:
+def _draw_live(chosen: ChosenSet | None, job: JobView) -> None:
+    if job.state not in ACTIVE and isinstance(job.preview, bytes):
+        kept = TunedDetector.from_bytes(job.preview)
+        st.success(
+            f"Kept: the best detector so far, after step {kept.history[-1][0]:,}. Learned from {kept.trained_on} "
+            "pictures.",
+            icon=":material/check_circle:",
+        )
+        _draw_detector(chosen, kept, job)
+        return
+    if job.state not in ACTIVE:
+        st.caption("It ended before its first validation: there is no detector to keep.")
     series = metric_series(job)
     _curves(
         series.get("loss", ([], [])),
@@ -125,6 +139,10 @@ def _draw_result(chosen: ChosenSet | None, tuned: TunedDetector, job: JobView) -
     st.success(
         f"Learned from {tuned.trained_on} pictures in {duration(tuned.seconds)}.", icon=":material/check_circle:"
     )
+    _draw_detector(chosen, tuned, job)
+
+
+def _draw_detector(chosen: ChosenSet | None, tuned: TunedDetector, job: JobView) -> None:
     first, second, third = st.columns(3)
     first.metric(f"mAP@.5 on {tuned.held_out} held out", _percent(tuned.map_50))
     second.metric("mAP@.5:.95", _percent(tuned.map_50_95))

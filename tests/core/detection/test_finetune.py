@@ -23,6 +23,7 @@ from core.detection.finetune import (
 )
 from core.detection.predictions import select
 from core.detection.yolo import build_detector
+from core.runtime.report import JobCancelled, Report
 
 
 def test_everything_but_the_classifier_is_the_embedded_network():
@@ -73,6 +74,29 @@ def test_the_rate_rises_and_falls():
 def test_too_few_pictures_are_refused():
     with pytest.raises(BatchError, match="at least 5 are needed"):
         view_tasks.fine_tune(drawn_zip("kites", 4))
+
+
+class StopsAtTheFirstKept(Report):
+    """A visitor who stops the learning as soon as there is a detector to keep."""
+
+    kept: bytes | None = None
+
+    def __call__(self, fraction=None, message="", metrics=None, preview=None) -> None:
+        if preview is not None:
+            self.kept = preview
+            raise JobCancelled
+
+
+def test_what_was_learned_is_kept_when_it_is_stopped():
+    report = StopsAtTheFirstKept()
+    with pytest.raises(JobCancelled):
+        view_tasks.fine_tune(drawn_zip("kites", 5), steps=8, report=report)
+    assert report.kept is not None
+    kept = view_tasks.TunedDetector.from_bytes(report.kept)
+    assert kept.class_names == ("kite",) and kept.to_bytes() == report.kept
+    assert (kept.trained_on, kept.held_out) == (3, 2) and [point[0] for point in kept.history] == [5]
+    answer = view_tasks.detect_tuned(draw_kites(1).pixels, kept.keras_file, kept.class_names, kept.size_px)
+    assert answer.scores.shape[1] == 1 and np.isfinite(answer.boxes_xyxy).all()
 
 
 @pytest.mark.slow
