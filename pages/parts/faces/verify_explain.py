@@ -27,7 +27,7 @@ TERMS = 2
 
 def mathematics(first: EncodedFace, second: EncodedFace, d: float, threshold: float) -> None:
     """Draw distance and verdict, and the alignment of the first face, with the numbers put in."""
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([1.25, 1], gap="medium")
     with left:
         a, b = first.encoding, second.encoding
         terms = " + ".join(
@@ -37,7 +37,7 @@ def mathematics(first: EncodedFace, second: EncodedFace, d: float, threshold: fl
         formula(
             r"d(\text{img1}, \text{img2}) = \lVert f(\text{img1}) - f(\text{img2}) \rVert",
             rf"&= \sqrt{{\textstyle\sum_{{k=1}}^{{{len(a)}}} (f_k - f'_k)^2}}",
-            rf"&= \sqrt{{{terms} + \dots}} = {d:.4f}",
+            rf"&= \sqrt{{{terms} + \dots}}",
             rf"&= {d:.4f} {sign} \tau = {threshold:.2f} \;\Rightarrow\; \text{{{verdict}}}",
             explanation=f"f is the encoding, {len(a)} numbers; f' that of the second face. Their lengths are "
             f"{np.linalg.norm(a):.3f} and {np.linalg.norm(b):.3f}. The notes train with the square of d, which "
