@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WEIGHTS = "style_decoder"
 # From deep to shallow, with their channels in the embedded backbone.
 LEVELS = (("block4_conv1", 256), ("block3_conv1", 128), ("block2_conv1", 64))
+LAYERS = ("block4_conv1", "block3_conv1", "block2_conv1")
 MULTIPLE_PX = 8  # three poolings
 EPSILON = 1e-5
 STYLE_PX, MAX_PX = 320, 1600
@@ -81,7 +82,7 @@ def build_decoder(seed: int = 0, dtype: str = "float32") -> keras.Model:
     return keras.Model(inputs, rgb, name="style_decoder")
 
 
-def build_encoder(dtype: str = "float32", layers: Sequence[str] = tuple(name for name, _ in LEVELS)) -> keras.Model:
+def build_encoder(dtype: str = "float32", layers: Sequence[str] = LAYERS) -> keras.Model:
     """The embedded backbone up to the deepest of `layers`, answering with the activations of each."""
     import keras
 

@@ -28,7 +28,7 @@ def needed_mb(settings: TransferSettings, height_px: int, width_px: int) -> floa
 
 def available_mb() -> float:
     """Memory that is free for a process now, in MB: the machine's, or what a container's limit leaves."""
-    free = psutil.virtual_memory().available / 2**20
+    free = float(psutil.virtual_memory().available) / 2**20
     limit, used = _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory.current")
     if limit is not None and used is not None:
         free = min(free, (limit - used) / 2**20)

@@ -139,8 +139,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.labels))
         self.size_px = next(size for until, size in self.settings.sizes if fraction < until or until >= 1.0)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Batch `index` of the epoch: pictures, and the smoothed labels (B, 10)."""
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Batch `index` of the epoch: pictures, and their labels (B,)."""
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         rows = self.order[index * settings.batch : (index + 1) * settings.batch]

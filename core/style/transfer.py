@@ -59,9 +59,10 @@ def plan(settings: TransferSettings) -> list[tuple[int, int]]:
     [(128, 50), (256, 50)]
     """
     sizes = [settings.size_px]
+    steps: list[int] = []
     while len(sizes) < settings.levels and sizes[0] // 2 >= 2 * MIN_PX:
         sizes.insert(0, sizes[0] // 2)
-    left, steps = settings.steps, []
+    left = settings.steps
     for _ in sizes[1:]:
         steps.insert(0, max(1, round(left * SHARE_OF_LAST)))
         left -= steps[0]
@@ -321,7 +322,7 @@ def main(arguments: list[str] | None = None) -> int:
                 levels=args.levels,
                 pooling=args.pooling,
             )
-            shape = scaled_shape(*content.shape[:2], args.size)
+            shape = scaled_shape(content.shape[0], content.shape[1], args.size)
             print(f"about {needed_mb(settings, *shape):,.0f} MB of memory, {available_mb():,.0f} MB are free")
             result = transfer(content, styles, settings, report=PrintingReport(args.print_every))
             for note in result.notes:
