@@ -83,9 +83,9 @@ def test_normalising_gives_means_of_one_and_the_same_probabilities(pictures):
     for name in (CONV_LAYERS[0], CONV_LAYERS[4]):
         tap = keras.Model(model.inputs[0], model.get_layer(name).output)
         means = answer(tap, pictures).mean(axis=(0, 1, 2))
-        busy = means > 0.9  # filters that hardly answer are left smaller
-        assert busy.mean() > 0.5
-        np.testing.assert_allclose(means[busy], 1, rtol=1e-3)
+        # Filters that hardly ever answer are left smaller; none is larger.
+        assert np.isclose(means, 1, rtol=1e-3).mean() > 0.5
+        assert means.max() < 1.001
 
 
 def test_weights_survive_a_file_and_the_wrong_file_is_refused(tmp_path, pictures):
