@@ -51,7 +51,7 @@ def random_crops(pictures: NDArray[Any], crop_px: int, random: np.random.Generat
     count, height, width = pictures.shape[:3]
     tops = random.integers(0, height - crop_px + 1, count)
     lefts = random.integers(0, width - crop_px + 1, count)
-    mirrored = random.random(count) < 0.5
+    mirrored = np.asarray(random.random(count) < 0.5)
     cropped = []
     for index, picture in enumerate(pictures):
         window = picture[tops[index] : tops[index] + crop_px, lefts[index] : lefts[index] + crop_px]
