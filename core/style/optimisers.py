@@ -95,7 +95,7 @@ def adam(
 def lbfgs(evaluate: Evaluate, start: Floats, evaluations: int, memory: int = 20) -> Floats:
     """L-BFGS with the last `memory` steps and gradients as its picture of the curvature.
 
-    The search is free and the answer cut to 0..255: with bounds inside the search each iteration would sort all pixels.
+    The search is free and J is asked at the picture cut to 0..255: with bounds each iteration would sort all pixels.
     """
     from scipy.optimize import minimize
 
@@ -104,8 +104,10 @@ def lbfgs(evaluate: Evaluate, start: Floats, evaluations: int, memory: int = 20)
     best = _Best(evaluate, start, evaluations)
 
     def scaled(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        cost, gradient = best((u * unit).astype(np.float32))
-        return cost, gradient.astype(np.float64) * unit
+        x = (u * unit).astype(np.float32)
+        cost, gradient = best(np.clip(x, LOW, HIGH))
+        inside = (x >= LOW) & (x <= HIGH)
+        return cost, np.where(inside, gradient.astype(np.float64) * unit, 0.0)
 
     options = {"maxcor": memory, "maxfun": 10**9, "maxiter": 10**9, "ftol": 0.0, "gtol": 0.0, "maxls": 20}
     try:
