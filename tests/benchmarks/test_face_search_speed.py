@@ -40,8 +40,9 @@ WRITE = textwrap.dedent(
         with store.write() as session:
             change = begin_change(session, "local", stores_faces=True)
             session.execute(insert(PersonRow), [
-                {"id": i, "owner": "local", "name": f"Person {i}", "name_key": f"person {i}", "name_sha256": f"{i:064d}",
-                 "version": 1, "is_demonstration": False, "changed_by": "bench", "changed_at": now(), **who}
+                {"id": i, "owner": "local", "name": f"Person {i}", "name_key": f"person {i}",
+                 "name_sha256": f"{i:064d}", "version": 1, "is_demonstration": False,
+                 "changed_by": "bench", "changed_at": now(), **who}
                 for i in ids
             ])
             session.execute(insert(PhotoRow), [
