@@ -14,9 +14,9 @@ def test_first_sight_is_an_untrained_encoder(open_page):
     assert labels == ["New pictures, known classes", "Classes never seen"]
 
 
-@pytest.mark.parametrize("way", ["semi-hard", "chi-square"])
+@pytest.mark.parametrize("way", ["Triplets, semi-hard", "Binary, chi-square"])
 def test_a_run_leads_to_its_result(open_page, way):
-    page = open_page("face_similarity", similarity_data="digits", similarity_way=way, similarity_steps="60")
+    page = open_page("face_similarity", similarity_data="Handwritten digits", similarity_way=way, similarity_steps="60")
     page.button(key="similarity_start").click().run()
     for _ in range(240):
         if any(slider.label == "The map at step" for slider in page.select_slider):
@@ -29,6 +29,6 @@ def test_a_run_leads_to_its_result(open_page, way):
 
 
 def test_own_folders_wait_for_a_zip(open_page):
-    page = open_page("face_similarity", similarity_data="own")
+    page = open_page("face_similarity", similarity_data="My own folders (zip)")
     assert page.button(key="similarity_start").disabled
     assert any("zip in which each person has a folder" in text.value for text in page.info)
