@@ -39,7 +39,7 @@ def match_colours(style: Pixels, content: Pixels) -> Pixels:
     target = content.reshape(-1, 3).astype(np.float64)
     matrix = _root(np.cov(target.T, bias=True)) @ _root(np.cov(pixels.T, bias=True), inverse=True)
     moved = (pixels - pixels.mean(0)) @ matrix.T + target.mean(0)
-    return np.clip(np.rint(moved), 0, 255).astype(np.uint8).reshape(style.shape)
+    return np.asarray(np.clip(np.rint(moved), 0, 255), np.uint8).reshape(style.shape)
 
 
 def _root(covariance: NDArray[np.float64], inverse: bool = False) -> NDArray[np.float64]:

@@ -111,9 +111,14 @@ def mix(codes: Sequence[StyleCode], weights: Sequence[float]) -> StyleCode:
     parts = [weight / sum(weights) for weight in weights]
     levels = range(len(codes[0].means))
     return StyleCode(
-        tuple(sum((p * c.means[i] for p, c in zip(parts, codes, strict=True)), np.float32(0)) for i in levels),
-        tuple(sum((p * c.deviations[i] for p, c in zip(parts, codes, strict=True)), np.float32(0)) for i in levels),
+        tuple(_weighted(parts, [code.means[i] for code in codes]) for i in levels),
+        tuple(_weighted(parts, [code.deviations[i] for code in codes]) for i in levels),
     )
+
+
+def _weighted(parts: Sequence[float], values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The weighted sum of arrays (C,)."""
+    return np.asarray(np.tensordot(np.asarray(parts), np.stack(values), axes=1), np.float32)
 
 
 class FeedForward:
@@ -162,7 +167,7 @@ class FeedForward:
             [tf.constant(d, tf.float32) for d in code.deviations],
             tf.constant(strength, tf.float32),
         )
-        return np.rint(answer.numpy()[0, :height, :width]).astype(np.uint8)
+        return np.asarray(np.rint(answer.numpy()[0, :height, :width]), np.uint8)
 
 
 @lru_cache(maxsize=1)

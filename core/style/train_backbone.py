@@ -94,8 +94,7 @@ def load_split(folder: Path, split: int) -> tuple[NDArray[np.uint8], NDArray[np.
         jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"], arrays["label"]
         chosen = np.flatnonzero(arrays["split"] == split)
     pictures = [
-        cv2.cvtColor(cv2.imdecode(jpeg[offsets[i] : offsets[i + 1]], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        for i in chosen
+        np.asarray(cv2.imdecode(jpeg[offsets[i] : offsets[i + 1]], cv2.IMREAD_COLOR))[:, :, ::-1] for i in chosen
     ]
     return np.stack(pictures).astype(np.uint8), labels[chosen].astype(np.int32)
 

@@ -89,7 +89,7 @@ def first_image(content: Pixels, settings: TransferSettings) -> NDArray[np.float
         return content.astype(np.float32)
     rng = np.random.default_rng(settings.seed)
     mean = content.reshape(-1, 3).mean(0)
-    return np.clip(mean + rng.normal(0, 40, content.shape), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(mean + rng.normal(0, 40, content.shape), 0, 255), np.float32)
 
 
 def resized(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
