@@ -13,7 +13,7 @@ import psutil
 from core.style.settings import TransferSettings
 
 BASE_MB = 500.0  # TensorFlow itself with a network
-# Bytes a pixel, reckoned: the float32 activations of all layers, some three to four times over for gradients and copies.
+# Bytes a pixel, reckoned: the float32 activations of all layers, three to four times over for gradients and copies.
 BYTES_PER_PIXEL = {"embedded": 1600.0, "random": 1600.0, "vgg16": 4400.0, "vgg19": 4800.0}
 LBFGS_MEMORY = 20
 SAFE_PART = 0.7
