@@ -11,7 +11,7 @@ def test_first_sight_is_an_untrained_encoder(open_page):
     page = open_page("face_similarity")
     assert any("Before any training" in text.value for text in page.caption)
     labels = [metric.label for metric in page.metric]
-    assert labels == ["New pictures, known classes", "Classes never seen"]
+    assert labels == ["Known classes", "Unseen classes"]
 
 
 @pytest.mark.parametrize("way", ["Triplets, semi-hard", "Binary, chi-square"])

@@ -17,7 +17,12 @@ def test_top_patches_answer_at_once(open_page, network, name):
 
 
 def test_grad_cam_says_what_it_looks_for(open_page):
-    page = open_page("learned_features", features_view="Grad-CAM", cam_class_embedded="garbage truck")
+    page = open_page(
+        "learned_features",
+        features_view="Grad-CAM",
+        cam_network="Embedded backbone (VGG-like)",
+        cam_class_embedded="garbage truck",
+    )
     assert any("garbage truck" in text.value for text in page.caption)
 
 

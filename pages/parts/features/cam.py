@@ -53,9 +53,9 @@ def view() -> None:
             download_array(answer.heat, name=f"grad_cam_{name}", key="cam_npy")
     with classes_place:
         series = {
-            "probability": ([info.class_names[i] for i in answer.class_ids], [round(p, 3) for p in answer.scores])
+            "probability": ([info.class_names[i] for i in answer.class_ids], [round(100 * p, 1) for p in answer.scores])
         }
-        show(bar_chart(series, y_title="probability", height_px=250), key="cam_scores")
+        show(bar_chart(series, y_title="probability, %", height_px=250), key="cam_scores")
         if info.name == "embedded":
             st.caption(
                 "The backbone knows ten classes and nothing else: of any other picture it says the most alike. "

@@ -17,7 +17,7 @@ NETWORKS = {
     "ResNet50": "ResNet50, ImageNet (fetched)",
     "MobileNetV2": "MobileNetV2, ImageNet (fetched)",
 }
-WITH_CLASSES = ("embedded", "detector")
+WITH_CLASSES = ("detector", "embedded")
 
 
 def network_control(names: tuple[str, ...] = tuple(NETWORKS), key: str = "network") -> SubjectInfo | None:

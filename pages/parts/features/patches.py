@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.interpretation import tasks
-from core.interpretation.mosaics import PatchWall, patch_wall, resize_patch
+from core.interpretation.mosaics import PatchWall, patch_block, patch_wall
 from core.interpretation.photographs import PhotographsError, read_photographs
 from core.interpretation.types import LayerField, SubjectInfo, TopPatches
 from core.runtime.images import display_jpeg
@@ -173,17 +173,15 @@ def _draw_unit(info: SubjectInfo, found: TopPatches, index: int) -> None:
             icon=":material/visibility_off:",
         )
         return
-    columns = st.columns(3, gap="small")
-    for position, patch in enumerate(unit.patches):
-        with columns[position % 3]:
-            st.image(
-                display_jpeg(resize_patch(patch.pixels, 120)),
-                width="stretch",
-                alt=f"Patch {position + 1} of channel {unit.channel}, activation {patch.value:.3g}",
-            )
-            st.caption(f"{patch.value:.3g}")
+    values = " · ".join(f"{patch.value:.3g}" for patch in unit.patches)
+    st.image(
+        display_jpeg(patch_block(unit, 120)),
+        width="stretch",
+        alt=f"The strongest patches of channel {unit.channel}, row by row; their activations are {values}",
+    )
     best = unit.patches[0]
     st.caption(
+        f"Activations, row by row: {values}.  \n"
         f"Strongest: photograph {best.source + 1}, unit ({best.row}, {best.column}); its field starts at pixel "
         f"({best.box_xyxy[1]}, {best.box_xyxy[0]}) of the square. Grey is padding beyond the picture's edge."
     )

@@ -35,13 +35,14 @@ def by_hand(result: SimilarityResult, way: WayResult, margin: float) -> None:
         members = np.flatnonzero(result.labels == anchor_class)
         others = np.flatnonzero(result.labels == negative_class)
         chosen = (members[0], members[1], others[-1])
-        for column, title, row in zip(st.columns(3), ("Anchor A", "Positive P", "Negative N"), chosen, strict=True):
-            column.image(
-                display_jpeg(_shown(result.pictures[row])),
-                width=SHOWN_PX,
-                alt=f"{title}: {result.class_names[int(result.labels[row])]}",
-                caption=title,
-            )
+        with st.container(horizontal=True):
+            for title, row in zip(("Anchor A", "Positive P", "Negative N"), chosen, strict=True):
+                st.image(
+                    display_jpeg(_shown(result.pictures[row])),
+                    width=SHOWN_PX,
+                    alt=f"{title}: {result.class_names[int(result.labels[row])]}",
+                    caption=title,
+                )
     anchor, positive, negative = (way.encodings[row] for row in chosen)
     with numbers:
         if way.way in PAIR_WAYS:

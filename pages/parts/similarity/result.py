@@ -80,12 +80,12 @@ def _map(result: SimilarityResult, way: WayResult) -> None:
 def _numbers(way: WayResult) -> None:
     known, new, active = st.columns(3)
     known.metric(
-        "New pictures, known classes",
+        "Known classes",
         f"{100 * way.accuracy_held_out[-1]:.1f} %",
-        help="Right answers on pairs, same or different, half of each; the threshold was chosen on training pairs.",
+        help="New pictures of classes that were trained on: right answers on pairs, same or different, half of each; the threshold was chosen on training pairs.",
     )
     new.metric(
-        "Classes never seen",
+        "Unseen classes",
         f"{100 * way.accuracy_unseen[-1]:.1f} %",
         help="The same for pairs of classes that training never met: what one-shot recognition needs.",
     )
