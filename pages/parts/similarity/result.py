@@ -82,7 +82,8 @@ def _numbers(way: WayResult) -> None:
     known.metric(
         "Known classes",
         f"{100 * way.accuracy_held_out[-1]:.1f} %",
-        help="New pictures of classes that were trained on: right answers on pairs, same or different, half of each; the threshold was chosen on training pairs.",
+        help="New pictures of classes that were trained on: right answers on pairs, same or different, half of each; "
+        "the threshold was chosen on training pairs.",
     )
     new.metric(
         "Unseen classes",
