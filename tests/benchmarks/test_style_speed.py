@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.benchmark
+
 STEP_GFLOP = 101.5
 SIDE_PX = 256
 

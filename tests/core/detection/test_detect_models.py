@@ -82,7 +82,9 @@ def test_exception_not_fetched(name, title, tmp_path, capsys, monkeypatch):
 
 
 def test_exception_unknown_name():
-    with pytest.raises(ModelError, match='expected "embedded", "yolox_nano", "yolox_s" or an ONNX file'):
+    with pytest.raises(
+        ModelError, match='expected "embedded", .*"faster_rcnn", "yolox_nano", "yolox_s" or an ONNX file'
+    ):
         run_network(PICTURE, "yolov9")
 
 

@@ -44,7 +44,8 @@ def test_a_mirror_image_is_numpys() -> None:
 def test_turn_and_zoom_are_opencvs(turn: float, zoom: float) -> None:
     before = cv2.GaussianBlur(pictures(1, 40)[0], (0, 0), 2)
     after = np.asarray(augment(before[None], draws(1, turn=turn, zoom=zoom), rotate_deg=30, zoom=0.3))[0]
-    matrix = cv2.getRotationMatrix2D((19.5, 19.5), (2 * turn - 1) * 30, 1 + 0.3 * (2 * zoom - 1))
+    # A draw over one half turns clockwise; OpenCV counts the other way round.
+    matrix = cv2.getRotationMatrix2D((19.5, 19.5), (1 - 2 * turn) * 30, 1 + 0.3 * (2 * zoom - 1))
     expected = cv2.warpAffine(before, matrix, (40, 40), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     np.testing.assert_allclose(after[4:-4, 4:-4], expected[4:-4, 4:-4], atol=2.0)  # OpenCV counts 1/32 pixels
 
