@@ -15,7 +15,7 @@ FIRST_ANSWER_MS = 240_000
 
 def test_the_verdict_follows_the_threshold(server: Server, tab: Page) -> None:
     tab.goto(f"{server.address}/face_verification?tau_dlib=0.5")
-    expect(tab.get_by_text("Same person")).to_be_visible(timeout=FIRST_ANSWER_MS)
+    expect(tab.get_by_text("Same person:")).to_be_visible(timeout=FIRST_ANSWER_MS)
     wait_until_idle(tab)
     expect(tab.locator("img[alt='First photo: astronaut, 1 face marked']")).to_be_visible()
     expect(tab.locator("img[alt='Second photo: the face as the encoder reads it']")).to_be_visible()
@@ -23,7 +23,7 @@ def test_the_verdict_follows_the_threshold(server: Server, tab: Page) -> None:
     assert re.search(r"\d+ \+ \d+ ms", answered)
     slider = tab.get_by_role("slider", name="Threshold")
     slider.press("Home")
-    expect(tab.get_by_text("Different persons")).to_be_visible(timeout=60_000)
+    expect(tab.get_by_text("Different persons:")).to_be_visible(timeout=60_000)
     wait_until_idle(tab)
     # The same times: no network ran again.
     assert tab.get_by_text("and encoded in").inner_text() == answered

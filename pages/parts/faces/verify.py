@@ -203,7 +203,7 @@ def _verdict(sides: tuple[Side, Side], d: float | None, threshold: float, descri
     if d <= threshold:
         st.success(f"**Same person**: d = {d:.3f} ≤ τ = {threshold:.2f}", icon=":material/check_circle:")
     else:
-        st.error(f"**Different persons**: d = {d:.3f} > τ = {threshold:.2f}", icon=":material/cancel:")
+        st.warning(f"**Different persons**: d = {d:.3f} > τ = {threshold:.2f}", icon=":material/cancel:")
     known = measured(description.name)
     if known is not None:
         st.markdown(sure_sentences(known, threshold, d))
