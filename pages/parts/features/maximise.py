@@ -13,6 +13,7 @@ from pages.parts.features.choice import answered_by, field_caption, layer_contro
 from pages.parts.figures import line_chart, show
 from pages.parts.formula import formula, number
 from pages.parts.job_view import ACTIVE, current_job, job_view, metric_series, start_job
+from pages.parts.pixels import format_number
 
 JOB = "ascent"
 
@@ -168,7 +169,11 @@ def _draw_result(result: MaximisedImage, job: JobView) -> None:
         )
     with curve:
         first, best, last = st.columns(3)
-        first.metric("Noise", f"{result.start_activation:.3g}", help="The activation of the first image.")
+        first.metric(
+            "Noise",
+            format_number(result.start_activation, 2, negligible=0.01),
+            help="The activation of the first image.",
+        )
         if result.best_photograph_activation is not None:
             best.metric(
                 "Best photograph",
