@@ -21,7 +21,7 @@ from tests.core.runtime.engines import ROOT, cluster, wait_until
 
 SETTINGS = TrainingSettings(epochs=12, batch=32)
 LONG = TrainingSettings(epochs=1000, batch=32)
-PATIENCE_S = 900.0  # jobs run at the lowest priority: a busy machine lets them wait
+PATIENCE_S = 300.0  # jobs run at the lowest priority: a busy machine lets them wait
 # What the web server does with a training; then it waits to be killed.
 SERVER = """
 import time
@@ -54,7 +54,7 @@ def test_a_run_goes_on_after_its_server_was_killed(tmp_path: Path, monkeypatch: 
     finally:
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
-    assert wait_until(lambda: only_run(tmp_path).state != "training", 60)  # type: ignore[union-attr]
+    assert wait_until(lambda: only_run(tmp_path).state != "training", PATIENCE_S)  # type: ignore[union-attr]
     stopped = only_run(tmp_path)
     assert stopped is not None
     if stopped.state == "stopped":
@@ -100,13 +100,13 @@ def test_two_train_at_once_and_a_third_is_told_its_place(engine: Engine, tmp_pat
     assert [(view.state, view.queue_position) for view in views] == [("queued", 1), ("queued", 2)]  # type: ignore[union-attr]
     assert wait_until(lambda: rows(tmp_path) >= 1, PATIENCE_S)
     engine.cancel(first)
-    assert engine.wait(first, 30).state == "cancelled"
-    assert wait_until(lambda: state(engine, third) == "running", 60)
+    assert engine.wait(first, PATIENCE_S).state == "cancelled"
+    assert wait_until(lambda: state(engine, third) == "running", PATIENCE_S)
     assert engine.job(fourth).queue_position == 1  # type: ignore[union-attr]
-    assert wait_until(lambda: only_run(tmp_path).state == "stopped", 30)  # type: ignore[union-attr]
+    assert wait_until(lambda: only_run(tmp_path).state == "stopped", PATIENCE_S)  # type: ignore[union-attr]
     for job in (fourth, third, second):
         engine.cancel(job)
-    assert all(engine.wait(job, 30).state == "cancelled" for job in (second, third, fourth))
+    assert all(engine.wait(job, PATIENCE_S).state == "cancelled" for job in (second, third, fourth))
 
 
 def test_a_cluster_of_two_workers_trains_with_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_cluster_of_two_workers_trains_with_no_change(tmp_path: Path, monkeypa
             job = start(engine, "ada", TrainingSettings(epochs=2, batch=64))
             # The other worker answers meanwhile.
             picture = np.zeros((16, 16, 3), np.uint8)
-            (shown,) = engine.call(tasks.preview_augmentation, picture, [SETTINGS], 3, timeout_s=120.0)
+            (shown,) = engine.call(tasks.preview_augmentation, picture, [SETTINGS], 3, timeout_s=PATIENCE_S)
             assert shown.shape == (3, 16, 16, 3)
             done = engine.wait(job, PATIENCE_S)
             assert done.state == "done", done.error
