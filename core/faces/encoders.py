@@ -118,7 +118,7 @@ def is_here(name: str) -> bool:
 def template_of(name: str) -> Floats:
     """Where an encoder wants the five points (5, 2), in pixels of its input.
 
-    >>> template_of("ours")[0].round(1).tolist()
+    >>> [round(float(value), 1) for value in template_of("ours")[0]]
     [21.9, 29.5]
     """
     if name == DLIB:
