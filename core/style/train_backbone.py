@@ -1,7 +1,7 @@
 """Training of the embedded backbone as a classifier of the ten classes of Imagenette.
 
 The network is trained with batch normalisation (Ioffe and Szegedy, 2015), which is folded into the convolutions
-whenever weights are written. Pictures grow during the run (64, then 96 px); random resized crops, mirror images, mild
+whenever weights are written. Pictures grow during the run (48, 64, then 96 px); random resized crops, mirror images, mild
 colour; label smoothing; AdamW with a warm-up and a cosine over the minutes given; what is evaluated and saved is a
 moving average of the weights. Some validation pictures are looked at during the run for the log only: no weights are
 chosen by it, the last ones are kept.
@@ -49,13 +49,14 @@ class Settings:
     seed: int
     precision: str
     # (until this part of the run, pixels)
-    sizes: tuple[tuple[float, int], ...] = ((0.7, 64), (1.0, 96))
+    sizes: tuple[tuple[float, int], ...] = ((0.3, 48), (0.7, 64), (1.0, 96))
     batch: int = 64
     peak_rate: float = 2e-3
     weight_decay: float = 0.05
     smoothing: float = 0.1
     average_decay: float = 0.998
-    smallest_area: float = 0.35
+    smallest_area: float = 0.3
+    erased: float = 0.5  # part of the pictures in which a square is made grey (DeVries and Taylor, 2017)
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -100,9 +101,12 @@ def load_split(folder: Path, split: int) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def augment(
-    picture: NDArray[np.uint8], size_px: int, smallest_area: float, rng: np.random.Generator
+    picture: NDArray[np.uint8], size_px: int, smallest_area: float, rng: np.random.Generator, erased: float = 0.0
 ) -> NDArray[np.uint8]:
-    """A random part of the picture, mirrored half of the time, in slightly other light: (size_px, size_px, 3)."""
+    """A random part of the picture, mirrored half of the time, in slightly other light: (size_px, size_px, 3).
+
+    With probability `erased` a square of a quarter to a half of the side, somewhere in it, becomes grey.
+    """
     height, width = picture.shape[:2]
     area, ratio = rng.uniform(smallest_area, 1.0), np.exp(rng.uniform(-0.28, 0.28))
     h, w = int(min(height, height * np.sqrt(area * ratio))), int(min(width, width * np.sqrt(area / ratio)))
@@ -115,7 +119,12 @@ def augment(
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.93, 1.07, 3)
     levels = np.arange(256)[:, None] * gain + rng.uniform(-12, 12)  # (256, 3)
     table = np.clip(levels, 0, 255).astype(np.uint8)
-    return np.stack([table[part[..., c], c] for c in range(3)], axis=-1)
+    answer = np.stack([table[part[..., c], c] for c in range(3)], axis=-1)
+    if erased and rng.random() < erased:
+        side = int(rng.integers(size_px // 4, size_px // 2 + 1))
+        top, left = rng.integers(0, size_px - side + 1, 2)
+        answer[top : top + side, left : left + side] = 128
+    return answer
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -143,7 +152,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         rows = self.order[index * settings.batch : (index + 1) * settings.batch]
-        x = np.stack([augment(self.pictures[i], self.size_px, settings.smallest_area, rng) for i in rows])
+        x = np.stack(
+            [augment(self.pictures[i], self.size_px, settings.smallest_area, rng, settings.erased) for i in rows]
+        )
         return x.astype(np.float32), self.labels[rows]
 
 

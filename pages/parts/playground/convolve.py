@@ -1,12 +1,11 @@
 """The main view: an input, a filter, the output, and the window behind any output pixel."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
-from core.convolution import tasks
 from core.convolution.display import absolute_to_rgb, clipped_to_rgb, signed_to_rgb
 from core.convolution.filters import parse_kernel
 from core.convolution.operation import (
@@ -14,16 +13,10 @@ from core.convolution.operation import (
     FilterTooLarge,
     WindowProducts,
     convolve,
-    luminance,
-    padding_amounts,
     window_at,
 )
-from core.convolution.snippets import convolution_snippets
 from core.runtime.images import content_hash, display_jpeg
-from pages.parts.code_tabs import code_tabs
-from pages.parts.compute import compute
 from pages.parts.downloads import download_array, download_picture
-from pages.parts.formula import formula, output_size_formula, sum_of_products
 from pages.parts.image_input import image_input
 from pages.parts.pace import picture_first, remember, unless_more_moved
 from pages.parts.pixels import Box, Pixel, number_grid, picture
@@ -31,11 +24,12 @@ from pages.parts.playground.controls import (
     SLIDERS,
     ChosenFilter,
     filter_controls,
-    kernel_editor,
     matrix_text,
     moved_filter,
     settings_controls,
 )
+from pages.parts.playground.explain import code, inspector, mathematics, number_text
+from pages.parts.playground.recipe import LARGEST_NUMBERS, Drawn, Input, Recipe
 
 NOTES_MATRICES = {
     "10 | 0": "; ".join(["10 10 10 0 0 0"] * 6),
@@ -47,67 +41,7 @@ INPUTS = {
     "0 | 10": "Notes 6 x 6: 0 | 10",
     "matrix": "Own matrix",
 }
-LARGEST_NUMBERS = 16
 STEP_EVERY_S = 0.7
-
-
-@dataclass(frozen=True)
-class Input:
-    """What is convolved: pixels (H, W) or (H, W, 3), whether it is a photograph, and names for caches and files."""
-
-    values: np.ndarray
-    is_image: bool
-    name: str
-    fingerprint: str
-
-    @property
-    def as_numbers(self) -> bool:
-        """Whether it is small enough to be shown as a grid of numbers."""
-        return max(self.values.shape[:2]) <= LARGEST_NUMBERS and self.values.ndim == 2
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that an output is made of; `show` is one of signed, absolute, clipped, auto."""
-
-    given: Input
-    chosen: ChosenFilter
-    settings: ConvolutionSettings
-    show: str
-
-    @property
-    def shown_as(self) -> str:
-        """How the numbers become colours, "auto" resolved."""
-        if self.show != "auto":
-            return self.show
-        return "clipped" if abs(self.chosen.kernel.sum()) > 0.5 else "signed"
-
-    @property
-    def values(self) -> np.ndarray:
-        """What the filter is applied to: the colours of a photograph only where they are shown."""
-        given = self.given
-        if not given.is_image or (self.shown_as == "clipped" and given.values.ndim == 3):
-            return given.values
-        return _grey(given.fingerprint, given.values)
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal for equal outputs."""
-        return f"{self.given.fingerprint} {content_hash(self.chosen.kernel)} {self.settings} {self.shown_as}"
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """An output that stands on the page: its numbers, its picture RGB uint8, the pixel selected in it."""
-
-    output: np.ndarray
-    shown: np.ndarray
-    pixel: Pixel
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _grey(fingerprint: str, _pixels: np.ndarray) -> np.ndarray:
-    return luminance(_pixels)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -149,7 +83,7 @@ def _view(playing: bool) -> None:
         _draw_input(given, window, settings, chosen)
     if not given.as_numbers:
         picture_first(recipe.fingerprint, key="output")
-    _inspector(window, chosen)
+    inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
         st.rerun()
@@ -157,11 +91,11 @@ def _view(playing: bool) -> None:
     as_formula = st.expander("The same as a formula", icon=":material/function:", key="formula", on_change="rerun")
     if as_formula.open:
         with as_formula:
-            _mathematics(values.shape[0], values.shape[1], chosen, settings, output.shape)
+            mathematics(values.shape[0], values.shape[1], chosen, settings, output.shape)
     as_code = st.expander("The same as code", icon=":material/code:", key="code", on_change="rerun")
     if as_code.open:
         with as_code:
-            _code(values, given, chosen, settings)
+            code(values, given, chosen, settings)
     with st.container(horizontal=True):
         download_picture(shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
         download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
@@ -382,100 +316,3 @@ def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -
         }[show_as]
     )
     return shown
-
-
-def number_text(value: float) -> str:
-    """A number for running text, with a true minus sign."""
-    return f"{value:.4g}".replace("-", "−")
-
-
-def _inspector(window: WindowProducts, chosen: ChosenFilter) -> None:
-    side = window.window.shape[0]
-    cell_px = max(8, min(44, 230 // side))
-    under, times, kernel, equals, products = st.columns([4, 0.4, 4, 0.4, 4])
-    with under:
-        st.caption(f"Under the filter: rows from {window.top}, columns from {window.left}")
-        number_grid(
-            window.window,
-            key="window_grid",
-            label="Input under the filter",
-            faded=~window.inside,
-            colours="intensity" if window.window.min() >= 0 and window.window.max() > 20 else "signed",
-            cell_px=cell_px,
-        )
-    for column, sign in ((times, "×"), (equals, "=")):
-        column.space("large")
-        column.markdown(f"### {sign}", text_alignment="center")
-    with kernel:
-        st.caption(f"Filter: {chosen.label}")
-        kernel_editor(chosen)
-    with products:
-        st.caption("Products, and their sum")
-        number_grid(window.products, key="product_grid", label="Products", faded=~window.inside, cell_px=cell_px)
-        st.markdown(f"Σ = **{number_text(float(window.total))}**", text_alignment="center")
-    if side <= 3:
-        st.latex(sum_of_products(window.window.ravel().tolist(), window.kernel.ravel().tolist(), float(window.total)))
-
-
-def _mathematics(
-    height: int, width: int, chosen: ChosenFilter, settings: ConvolutionSettings, shape: tuple[int, ...]
-) -> None:
-    lines = []
-    side = chosen.kernel.shape[0]
-    for axis, n, result in (("H", height, shape[0]), ("W", width, shape[1])):
-        before, after = padding_amounts(n, side, settings)
-        lines += output_size_formula(
-            n=n,
-            before=before,
-            after=after,
-            f=side,
-            stride=settings.stride,
-            dilation=settings.dilation,
-            result=result,
-            axis=axis,
-        )
-    formula(
-        r"z_{i,j} = \sum_{a=0}^{f-1} \sum_{b=0}^{f-1} W_{a,b}\; x_{\,i s + a d - p,\; j s + b d - p}",
-        lines[0],
-        lines[1],
-        lines[3],
-        explanation="x input, W filter, z output; f filter size, s stride, d dilation, p padding. "
-        + (
-            "The filter is turned by half a turn first."
-            if settings.flip
-            else "Not turned: mathematicians call this cross-correlation."
-        ),
-    )
-
-
-def _code(values: np.ndarray, given: Input, chosen: ChosenFilter, settings: ConvolutionSettings) -> None:
-    code_tabs(
-        convolution_snippets(settings, chosen.kernel.shape, values.shape),
-        key="convolution_code",
-        inputs=_inputs_as_code(values, given, chosen),
-        fingerprint=f"{given.fingerprint} {content_hash(chosen.kernel)} {settings}",
-        compare=lambda: compute(
-            tasks.compare_implementations,
-            values,
-            chosen.kernel,
-            settings.stride,
-            settings.padding,
-            settings.border,
-            settings.dilation,
-            settings.flip,
-        ),
-    )
-
-
-def _inputs_as_code(values: np.ndarray, given: Input, chosen: ChosenFilter) -> str:
-    """Lines that define `image` and `kernel`; a large filter is read from its download."""
-    if not given.is_image:
-        image = f"image = np.array({np.round(values, 6).tolist()}, np.float32)"
-    else:
-        mode = "L" if values.ndim == 2 else "RGB"
-        image = f'from PIL import Image\nimage = np.asarray(Image.open("photo.jpg").convert("{mode}"), np.float32)'
-    if chosen.kernel.shape[0] <= 7:
-        kernel = f"kernel = np.array({np.round(chosen.kernel, 6).tolist()})"
-    else:
-        kernel = f'kernel = np.load("filter_{chosen.name}.npy")  # the download below'
-    return f"{image}\n{kernel}"
