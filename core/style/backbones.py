@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,39 @@ from core.style.settings import BACKBONES, CONTENT_LAYERS, STYLE_LAYERS, StyleEr
 if TYPE_CHECKING:
     import keras
 
-# Keras' own file names and md5 sums of the ImageNet weights without the dense layers (keras.applications.vgg16/vgg19).
+
+@dataclass(frozen=True)
+class VggFile:
+    """The ImageNet weights of a VGG without its dense layers: Keras' name and md5 of the file, and how many there are.
+
+    The size of the file is not published with it; its weights, four bytes each, are nearly all of it.
+    """
+
+    name: str
+    md5: str
+    parameters: int
+
+    @property
+    def about_mb(self) -> float:
+        """Megabytes of the weights.
+
+        >>> round(VGG_FILES["vgg19"].about_mb)
+        80
+        """
+        return 4 * self.parameters / 1e6
+
+
+# As in the source of keras.applications.vgg16 and vgg19.
 VGG_FILES = {
-    "vgg16": ("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc", 58_889_256),
-    "vgg19": ("vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6", 80_134_624),
+    "vgg16": VggFile(
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc", 14_714_688
+    ),
+    "vgg19": VggFile(
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6", 20_024_384
+    ),
 }
+# What is larger than this is another file.
+LARGEST_MB = 200
 VGG_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/{name}/{file}"
 # What VGG subtracts from BGR pixels (keras.applications.imagenet_utils, mode "caffe").
 BGR_MEAN = (103.939, 116.779, 123.68)
@@ -36,7 +65,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "china", "flower")
 
 def vgg_path(name: str) -> Path:
     """Where the file of VGG-16 or VGG-19 belongs."""
-    return settings().home / "weights" / VGG_FILES[name][0]
+    return settings().home / "weights" / VGG_FILES[name].name
 
 
 def is_here(name: str) -> bool:
@@ -52,9 +81,9 @@ def accept_vgg(name: str, data: bytes) -> None:
     """
     from core.runtime.download import put_in_place
 
-    file, md5, _ = VGG_FILES[name]
-    if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
-        raise StyleError(f"this is not the file {file} that Keras describes: its md5 is another one")
+    file = VGG_FILES[name]
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
+        raise StyleError(f"this is not the file {file.name} that Keras describes: its md5 is another one")
     try:
         put_in_place(data, vgg_path(name))
     except OSError as error:
@@ -72,18 +101,18 @@ def fetch_vgg(name: str, report: Callable[..., None] | None = None) -> Path:
         return path
     import urllib.request
 
-    file, _, size_bytes = VGG_FILES[name]
+    file = VGG_FILES[name]
     parts: list[bytes] = []
     done = 0
     try:
-        with urllib.request.urlopen(VGG_ADDRESS.format(name=name, file=file), timeout=20) as answer:  # noqa: S310 - an https address, above
+        with urllib.request.urlopen(VGG_ADDRESS.format(name=name, file=file.name), timeout=20) as answer:  # noqa: S310 - an https address, above
             while part := answer.read(2**18):
                 parts.append(part)
                 done += len(part)
-                if done > size_bytes:
+                if done > 1e6 * LARGEST_MB:
                     break
                 if report is not None:
-                    report(min(1.0, done / size_bytes), f"{BACKBONES[name]}: {done / 1e6:.0f} MB")
+                    report(min(1.0, done / 1e6 / file.about_mb), f"{BACKBONES[name]}: {done / 1e6:.0f} MB")
     except OSError as error:
         raise StyleError(
             f"the weights of {BACKBONES[name]} could not be fetched from storage.googleapis.com "
@@ -118,8 +147,8 @@ def load(backbone: str, pooling: str = "max") -> keras.Model:
     elif backbone in VGG_FILES:
         if not is_here(backbone):
             raise StyleError(
-                f"{BACKBONES[backbone]} is not here yet ({VGG_FILES[backbone][2] / 1e6:.0f} MB, once): fetch it on the "
-                "page, or use the embedded backbone"
+                f"{BACKBONES[backbone]} is not here yet (about {VGG_FILES[backbone].about_mb:.0f} MB, once): fetch it "
+                "on the page, or use the embedded backbone"
             )
         model = _vgg(backbone, pooling, vgg_path(backbone))
     else:

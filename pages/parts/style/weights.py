@@ -140,10 +140,10 @@ def _answering(backbone: str, prefix: str) -> str:
     """The chosen network if its weights are here; else draw how to get them, and answer with the embedded one."""
     if is_here(backbone):
         return backbone
-    file, _, size_bytes = VGG_FILES[backbone]
+    file = VGG_FILES[backbone]
     with st.container(border=True):
         st.markdown(
-            f"**{BACKBONES[backbone]}** is not on this machine yet: {size_bytes / 1e6:.0f} MB from "
+            f"**{BACKBONES[backbone]}** is not on this machine yet: about {file.about_mb:.0f} MB from "
             "storage.googleapis.com. Until it is here, the embedded network answers."
         )
         st.button(
@@ -154,7 +154,7 @@ def _answering(backbone: str, prefix: str) -> str:
             args=(f"fetch_{backbone}", fetch_backbone, backbone),
             kwargs={"title": f"Fetching {BACKBONES[backbone]}"},
         )
-        given = st.file_uploader(f"Or give {file}", type=["h5"], key=f"{prefix}_file_{backbone}")
+        given = st.file_uploader(f"Or give {file.name}", type=["h5"], key=f"{prefix}_file_{backbone}")
         if given is not None:
             try:
                 accept_vgg(backbone, given.getvalue())
