@@ -218,11 +218,15 @@ class Engine:
         """Take note of a job's latest preview."""
         self._book.preview(job_id, preview)
 
+    def beginning(self) -> None:
+        """Take note that workers are about to be started or sought: none asked for before is on its way."""
+        with self._changed:
+            self._pool.start_afresh()
+
     def connected(self) -> None:
         """Take note that the workers have been started or found, for the first time or again."""
         with self._changed:
             self._trouble = None
-            self._pool.start_afresh()
 
     def trouble(self, sentence: str) -> None:
         """Take note that the workers cannot be reached."""
@@ -307,8 +311,7 @@ class Engine:
                     self._pool.grow("job", self._settings.job_workers)
                     return
                 request = job.request
-                self._book.take(job)
-                if request is None:
+                if not self._book.take(job) or request is None:  # cancelled meanwhile
                     continue
                 run = self._start(worker, request)
                 self._job_runs[job.id] = (worker, run)
@@ -361,7 +364,8 @@ class Engine:
             self._workers.abandon(run)
             return
         with self._changed:
-            self._pool.end(worker)
+            if worker.run is run and not run.outcome.done():  # else the worker may be at work for somebody else
+                self._pool.end(worker)
 
     def _lost(self, request: Request) -> WorkerLost:
         gigabytes = self._settings.worker_memory_limit_bytes / 1e9

@@ -42,6 +42,7 @@ TEMPLATE = "core.runtime.template"
 SILENT = logging.CRITICAL + 1  # Dask logs what is reported through the engine
 RECONNECT_AFTER_S = 1.0
 LOOK_AGAIN_S = 0.02
+LOOK_LIMIT_S = 10.0
 WATCH_EVERY_S = 0.25
 START_AGAIN_S = 0.5
 
@@ -82,6 +83,8 @@ class DaskWorkers:
         self._memory: dict[str, int] = {}
         self._runs: dict[str, tuple[str, Run, Any]] = {}  # request id: worker address, run, Dask future
         self._previews: set[str] = set()
+        self._looking = asyncio.Lock()
+        self._lost_since: set[str] = set()  # lost since the scheduler was last asked: its answer may be older
         self._host: Host | None = None
         self._template_of: Host | None = None  # the host that was told to fork
         self._client: Any = None
@@ -163,6 +166,8 @@ class DaskWorkers:
 
     async def _connected(self) -> None:
         """Start or seek the scheduler and be its client until it is lost or the engine closes."""
+        # Before the host is there to be asked: what it is asked for until it answers counts as on its way.
+        self._listener.beginning()
         if self._settings.scheduler is not None:
             await self._be_client(self._settings.scheduler, _cluster_tls(self._settings))
             return
@@ -201,23 +206,30 @@ class DaskWorkers:
 
     async def _look_for_workers(self) -> None:
         """Compare the scheduler's workers with those known, and tell the engine what has changed."""
-        if self._client is None:
-            return
         beginning = False
-        with contextlib.suppress(OSError):
-            identity = await self._client.scheduler.identity(n_workers=-1)
-            present: dict[str, dict[str, Any]] = identity["workers"]
-            for address in set(self._known) - set(present):
-                self._lose(address)
-            self._memory = {address: int(w["metrics"].get("memory", 0)) for address, w in present.items()}
-            for address, info in present.items():
-                beginning |= info["status"] == "init"
-                if address not in self._known and info["status"] == "running":
-                    self._known[address] = str(info["name"])
-                    self._listener.worker_added(address, str(info["name"]), _kinds(info["resources"]))
+        # One look after another: an answer that is older than what is known would lose a worker that has just come.
+        async with self._looking:
+            if self._client is None:
+                return
+            self._lost_since.clear()
+            with contextlib.suppress(OSError):
+                identity = await asyncio.wait_for(self._client.scheduler.identity(n_workers=-1), LOOK_LIMIT_S)
+                beginning = self._compare(identity["workers"])
         if beginning:  # a worker is announced a moment before it runs
             await asyncio.sleep(LOOK_AGAIN_S)
             self._loop.soon(self._look_for_workers())
+
+    def _compare(self, present: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Take over which workers there are; True if one of them is about to begin."""
+        for address in set(self._known) - set(present):
+            self._lose(address)
+        self._memory = {address: int(w["metrics"].get("memory", 0)) for address, w in present.items()}
+        for address, info in present.items():
+            new = address not in self._known and address not in self._lost_since
+            if new and info["status"] == "running":
+                self._known[address] = str(info["name"])
+                self._listener.worker_added(address, str(info["name"]), _kinds(info["resources"]))
+        return any(info["status"] == "init" for info in present.values())
 
     def _on_cluster_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
         match event[1]:
@@ -293,6 +305,7 @@ class DaskWorkers:
 
     def _lose(self, address: str) -> None:
         """Tell the engine that a worker is gone, and let no other worker take up what it ran."""
+        self._lost_since.add(address)
         if self._known.pop(address, None) is None:
             return
         self._memory.pop(address, None)
@@ -308,7 +321,7 @@ class DaskWorkers:
 
     async def _end(self, address: str) -> None:
         try:
-            await asyncio.wait_for(self._client.run(_kill_child, workers=[address], nanny=True), 5.0)
+            await asyncio.wait_for(self._client.run(_kill_child, address, workers=[address], nanny=True), 5.0)
         except Exception:
             logger.warning("The worker at %s has no nanny that answers", address, exc_info=True)
             await self._on_worker(address, os._exit, 1)
@@ -423,8 +436,9 @@ def _warm_in_worker(topic: str, dask_worker: Any = None) -> None:
     in_worker.warm_up(done)
 
 
-def _kill_child(dask_worker: Any = None) -> None:
-    if dask_worker.pid is not None:
+def _kill_child(address: str, dask_worker: Any = None) -> None:
+    # The order may come late, when the nanny has started another process already.
+    if dask_worker.pid is not None and dask_worker.worker_address == address:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(dask_worker.pid).kill()
 

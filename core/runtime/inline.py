@@ -47,6 +47,7 @@ class ThreadWorkers:
     def start(self, listener: Listener) -> None:
         """Announce all workers."""
         self._listener = listener
+        listener.beginning()
         for kind, count in self._counts.items():
             for _ in range(count):
                 self._add(kind)

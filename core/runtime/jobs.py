@@ -180,15 +180,21 @@ class JobBook:
         with self._changed:
             return self._queue[0] if self._queue else None
 
-    def take(self, job: Job) -> None:
-        """Take a job out of the queue, to be handed to a worker."""
+    def take(self, job: Job) -> bool:
+        """Take a job out of the queue, to be handed to a worker; False if it is not there any more."""
         with self._changed:
+            if job not in self._queue:
+                return False
             self._queue.remove(job)
             self._touch(job, *self._queue)
+            return True
 
     def put_back(self, job: Job) -> None:
-        """Make a job the next one again: its worker was lost before the job began."""
+        """Make a job the next one again: its worker was lost before the job began. One that is cancelled has ended."""
         with self._changed:
+            if job.cancelling or job.finished_at is not None:
+                self.finish(job, "cancelled")
+                return
             self._queue.insert(0, job)
             self._touch(*self._queue)
 

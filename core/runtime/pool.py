@@ -58,7 +58,7 @@ class Pool:
             self._workers.end(worker.id)
 
     def start_afresh(self) -> None:
-        """Forget what was asked for: the workers have been started or sought anew."""
+        """Forget what was asked for: the workers are about to be started or sought anew."""
         self._growing = {"call": [time.monotonic()], "job": []}
 
     def ran_by(self, run_id: str) -> Worker | None:
@@ -71,11 +71,12 @@ class Pool:
 
     def free(self, kind: Kind) -> Worker | None:
         """Return a free worker for a kind of work; one that is warm, and serves nothing else, comes first."""
+        if kind == "job" and self._workers.kind != "cluster" and self._on_jobs() >= self._settings.job_workers:
+            return None  # a worker too many, which came after it had been given up, is no further place
         able = [worker for worker in self._known.values() if kind in worker.kinds and not worker.leaving]
         if kind == "job" and len(able) > 1 and all("call" in worker.kinds for worker in able):
             # All serve both: one stays free of jobs, so that a call never waits for a job.
-            on_jobs = sum(worker.run is not None and worker.run.request.kind == "job" for worker in able)
-            if on_jobs >= len(able) - 1 and not any(w.kinds == {"call"} for w in self._known.values()):
+            if self._on_jobs() >= len(able) - 1 and not any(w.kinds == {"call"} for w in self._known.values()):
                 return None
         free = [worker for worker in able if worker.run is None]
         return min(free, key=lambda w: (len(w.kinds), not w.warm, w.name), default=None)
@@ -116,7 +117,10 @@ class Pool:
             growing.append(time.monotonic())
 
     def settle(self) -> None:
-        """Have as many call workers as are wanted, and let idle ones go that are replaced or too many."""
+        """Have as many call workers as are wanted, and let idle ones go that are replaced or too many.
+
+        Job workers start when there are jobs; here idle ones beyond their number are let go.
+        """
         wanted = self._settings.call_workers
         self.grow("call", wanted)
         calls = [w for w in self._known.values() if w.kinds == {"call"} and not w.leaving]
@@ -125,6 +129,10 @@ class Pool:
             for worker in calls:
                 if worker.run is None and worker not in good[:wanted]:
                     worker.leaving = self._workers.retire(worker.id)
+        jobs = [w for w in self._known.values() if w.kinds == {"job"} and not w.leaving]
+        idle = sorted((worker for worker in jobs if worker.run is None), key=lambda worker: worker.warm)
+        for worker in idle[: max(0, len(jobs) - self._settings.job_workers)]:
+            worker.leaving = self._workers.retire(worker.id)
 
     def tidy(self, memory_bytes: Mapping[str, int], now_s: float) -> None:
         """Let idle job workers go, replace idle call workers that hold much memory."""
@@ -155,6 +163,10 @@ class Pool:
                 worker.warming = True
                 self._workers.warm(worker.id)
 
+    def _on_jobs(self) -> int:
+        """Count the workers that are at work on a job, those that are being ended among them."""
+        return sum(w.run is not None and w.run.request.kind == "job" for w in self._known.values())
+
     def _comes_back(self, worker: Worker) -> None:
         for kind in worker.kinds:
             self._growing[kind].append(time.monotonic())
@@ -168,5 +180,7 @@ class Pool:
         grown = 0 < worker.fresh_bytes < worker.memory_bytes - GROWN_BYTES and idle_s > REFRESH_AFTER_S
         if large and self._workers.kind == "cluster":
             self.end(worker)
+        elif worker.kinds == {"job"} and (large or grown):
+            worker.leaving = self._workers.retire(worker.id)  # the next job has another started
         elif large or grown:
             worker.replaced = True  # ends as soon as its successor is there

@@ -94,6 +94,9 @@ class Listener(Protocol):
     def preview(self, job_id: str, preview: Preview) -> None:
         """Take note of a job's latest preview."""
 
+    def beginning(self) -> None:
+        """Take note that workers are about to be started or sought, for the first time or again."""
+
     def connected(self) -> None:
         """Take note that the workers have been started or found; each is told of by itself."""
 

@@ -14,7 +14,7 @@ from core.runtime import dispatch
 from core.runtime.dispatch import Engine
 from core.runtime.jobs import CallTimedOut, EngineError, TaskFailed, WorkerLost
 from core.runtime.settings import Settings
-from core.runtime.worker import execute
+from core.runtime.worker import Outcome, execute
 from core.runtime.workers import EngineKind, Kind, Listener, Run, fail
 from tests.core.runtime import engine_tasks as tasks
 from tests.core.runtime.engines import wait_until
@@ -180,6 +180,35 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(dispatch, "time", clock)
     return clock
+
+
+@pytest.mark.parametrize("engine", [["hang", "hang"]], indirect=True)
+def test_cancelling_late_does_not_end_what_the_worker_does_since(engine: Engine) -> None:
+    """The job ends by itself at the end of its grace time, and its worker has been given the next one."""
+    workers = workers_of(engine)
+    workers.may_cancel.set()
+    workers.come("a")
+    first = engine.submit(tasks.sleep, 60.0, owner="ada", title="First")
+    second = engine.submit(tasks.sleep, 60.0, owner="eve", title="Second")
+    worker, run = engine._job_runs[first]
+    run.outcome.set_result(Outcome("cancelled"))
+    assert wait_until(lambda: engine.job(second).state == "running", PATIENCE_S)  # type: ignore[union-attr]
+    engine._end_run(run, worker)
+    assert workers.ended == [] and worker.run is not run
+
+
+@pytest.mark.parametrize("engine", [[]], indirect=True)
+def test_workers_asked_for_before_there_is_a_connection_are_not_asked_for_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Kind] = []
+    engine.beginning()
+    monkeypatch.setattr(workers_of(engine), "grow", lambda kind: asked.append(kind) or True)
+    job_ids = [engine.submit(tasks.sleep, 60.0, owner="ada", title="Waiting") for _ in range(3)]
+    engine.connected()
+    workers_of(engine).come("a", "call")
+    assert asked == ["job"] * engine._settings.job_workers
+    assert [engine.job(job_id).queue_position for job_id in job_ids] == [1, 2, 3]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("engine", [["answer"]], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -18,7 +20,8 @@ import pytest
 
 from core.runtime import dispatch, pool
 from core.runtime.dispatch import Engine
-from core.runtime.engine import dask_engine
+from core.runtime.engine import DaskWorkers, _kill_child, dask_engine
+from core.runtime.host import Host
 from core.runtime.jobs import EngineError, WorkerLost
 from core.runtime.settings import Settings, cpu_cores
 from tests.core.runtime import engine_tasks as tasks
@@ -197,6 +200,72 @@ def test_nothing_is_left_of_a_closed_engine(engine: Engine, home: Path) -> None:
     assert list((home / "engine").iterdir()) == []
     with pytest.raises(EngineError, match="The compute engine has been closed."):
         engine.call(tasks.add, 1, 1)
+
+
+def test_no_more_jobs_run_than_there_are_places_when_they_come_before_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[tuple[str, str]] = []
+    tell = Host.tell
+
+    def noted(host: Host, order: Any, what: str) -> bool:
+        orders.append((order, what))
+        return tell(host, order, what)
+
+    monkeypatch.setattr(Host, "tell", noted)
+    engine = dask_engine(Settings(home=tmp_path, job_workers=2))
+    try:
+        assert wait_until(lambda: engine._workers._host is not None, 60)  # type: ignore[attr-defined]
+        jobs = [engine.submit(tasks.sleep, 300.0, owner=owner, title="Long") for owner in ("ada", "eve", "bob")]
+        states = ["running", "running", "queued"]
+        assert wait_until(lambda: [engine.job(job).state for job in jobs] == states, 120)  # type: ignore[union-attr]
+        assert engine.call(tasks.add, 1, 1) == 2
+        assert orders == [("start", "job")] * 2
+    finally:
+        engine.close()
+
+
+def test_a_worker_lost_while_the_scheduler_answers_is_not_taken_for_there(tmp_path: Path) -> None:
+    """The answer may be older than the news of the loss."""
+
+    class Answering:
+        scheduler: Any
+
+        async def identity(self, n_workers: int) -> dict[str, Any]:
+            worker = {"metrics": {}, "status": "running", "name": "job-0", "resources": {"job": 1}}
+            answer = {"workers": {"tls://gone": worker, "tls://there": worker}}
+            await asyncio.sleep(0.01)
+            workers._lose("tls://gone")
+            return answer
+
+    added: list[str] = []
+    workers = DaskWorkers(Settings(home=tmp_path))
+    workers._listener = SimpleNamespace(  # type: ignore[assignment]
+        worker_added=lambda address, name, kinds: added.append(address), worker_lost=lambda address: None
+    )
+    client = Answering()
+    client.scheduler = client
+    workers._client = client
+
+    async def look_twice() -> None:
+        await asyncio.gather(workers._look_for_workers(), workers._look_for_workers())
+
+    asyncio.run(look_twice())
+    workers._loop._loop.close()
+    assert added == ["tls://there"]
+
+
+def test_an_order_to_end_a_worker_that_comes_late_spares_its_successor() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    nanny = SimpleNamespace(pid=child.pid, worker_address="tls://successor")
+    try:
+        _kill_child("tls://ended", dask_worker=nanny)
+        assert child.poll() is None
+        _kill_child("tls://successor", dask_worker=nanny)
+        assert child.wait(30) == -signal.SIGKILL
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_folder_of_a_server_that_is_gone_is_removed(tmp_path: Path) -> None:

@@ -43,6 +43,21 @@ def test_queue_is_first_in_first_out_and_bounded(book: JobBook) -> None:
     assert [book.view_of(job).queue_position for job in (first, second, third)] == [1, 2, 3]
 
 
+def test_a_job_is_taken_once_and_not_after_it_was_cancelled(book: JobBook) -> None:
+    first, second = add_job(book, "a"), add_job(book, "b")
+    assert book.take(first) and not book.take(first)
+    assert book.cancelling(second.id)
+    assert not book.take(second)
+
+
+def test_a_job_that_was_cancelled_is_not_put_back(book: JobBook) -> None:
+    job = add_job(book)
+    book.take(job)
+    assert not book.cancelling(job.id)  # it has left the queue, and its worker is lost before it begins
+    book.put_back(job)
+    assert book.first_queued() is None and book.view_of(job).state == "cancelled"
+
+
 def test_finished_jobs_do_not_count_against_their_owner(book: JobBook) -> None:
     for _ in range(5):
         finish(book, add_job(book))

@@ -207,6 +207,40 @@ def test_idle_job_worker_is_let_go_and_a_busy_one_is_not(tmp_path: object) -> No
     assert pool.free("job") is None
 
 
+def test_job_worker_too_many_is_no_further_place_and_is_let_go(tmp_path: object) -> None:
+    """One that was given up because it took too long comes all the same, beside the one asked for in its place."""
+    workers = RecordedWorkers()
+    pool = make(workers, tmp_path, job_workers=2)
+    pool.add("1", "call-0", CALL)
+    pool.grow("job", wanted=2)
+    pool.tidy({}, now_s=float("inf"))
+    pool.grow("job", wanted=2)
+    assert workers.news() == [("grow", "job")] * 4
+    for number in "234":
+        pool.add(number, f"job-{number}", JOB)
+    assert workers.news() == [("retire", "2")]
+    busy = [give(pool.free("job"), "job") for _ in range(2)]
+    pool.add("5", "job-5", JOB)
+    assert workers.news() == [("retire", "5")] and pool.free("job") is None
+    pool.end(busy[0])
+    pool.add("6", "job-6", JOB)  # before the ended one is gone
+    assert pool.free("job") is None
+    pool.remove(busy[0].id)
+    assert pool.free("job") is not None
+
+
+def test_job_worker_that_holds_much_memory_is_let_go_and_not_counted_as_an_extra_one(tmp_path: object) -> None:
+    workers = RecordedWorkers()
+    pool = make(workers, tmp_path, worker_recycle_bytes=1000)
+    pool.add("1", "call-0", CALL)
+    pool.add("2", "job-0", JOB)
+    fat = give(pool.free("job"), "job")
+    pool.release(fat)
+    pool.tidy({"2": 2000}, fat.idle_since_s + 25)
+    assert workers.news() == [("retire", "2")]
+    assert pool.free("job") is None
+
+
 def test_call_worker_that_holds_much_memory_is_replaced_once_idle(tmp_path: object) -> None:
     workers = RecordedWorkers()
     pool = make(workers, tmp_path, worker_recycle_bytes=1000)
