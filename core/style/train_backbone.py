@@ -1,10 +1,10 @@
 """Training of the embedded backbone as a classifier of the ten classes of Imagenette.
 
 The network is trained with batch normalisation (Ioffe and Szegedy, 2015), which is folded into the convolutions
-whenever weights are written. Pictures grow during the run (48, 64, then 96 px); random resized crops, mirror images, mild
-colour; label smoothing; AdamW with a warm-up and a cosine over the minutes given; what is evaluated and saved is a
-moving average of the weights. Some validation pictures are looked at during the run for the log only: no weights are
-chosen by it, the last ones are kept.
+whenever weights are written. Pictures grow during the run (48, 64, then 96 px); random resized crops, mirror images,
+mild colour, grey squares; label smoothing; AdamW with a warm-up and a cosine over the minutes given; what is evaluated
+and saved is a moving average of the weights. Some validation pictures are looked at during the run for the log only:
+no weights are chosen by it, the last ones are kept.
 
 Arrays: batches (B, S, S, 3) float32 in 0..255; labels int32 (B,).
 """
@@ -36,7 +36,8 @@ from core.architectures.embedded_backbone import (
 log = logging.getLogger("train")
 AVERAGE_EVERY = 4
 SAVE_EVERY_S = 150.0
-RESUMED_RATE = 3e-4  # of AdamW without batch normalisation
+RESUMED_RATE = 1e-3  # of AdamW, where a run goes on from weights
+STATISTICS_BATCHES = 6
 LOOK_EVERY = 3  # saves between two looks at validation pictures
 LOOK_PICTURES = 200
 
@@ -170,16 +171,11 @@ def accuracy_of(model: keras.Model, pictures: NDArray[np.uint8], labels: NDArray
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     """Learning rate, moving average, log and checkpoints of a run that lasts the minutes given."""
 
-    def __init__(
-        self, settings: Settings, batches: Batches, held: tuple[Any, Any], out: Path, with_batch_norm: bool = True
-    ):
+    def __init__(self, settings: Settings, batches: Batches, held: tuple[Any, Any], out: Path):
         """Write to `out`."""
         super().__init__()
-        self.with_batch_norm = with_batch_norm
         self.settings, self.batches, self.held, self.out = settings, batches, held, out
-        self.average = build_backbone(
-            include_top=True, normalisation=_float32_normalisation if with_batch_norm else None
-        )
+        self.average = build_backbone(include_top=True, normalisation=_float32_normalisation)
         self.values: list[NDArray[np.float32]] = []
         self.started = self.saved = time.monotonic()
         self.steps = self.saves = self.epochs = 0
@@ -214,7 +210,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     def folded(self) -> keras.Model:
         """The averaged network without batch normalisation."""
         self.average.set_weights(self.values)
-        return fold_batch_norm(self.average) if self.with_batch_norm else self.average
+        return fold_batch_norm(self.average)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Log, and save every few minutes."""
@@ -263,10 +259,36 @@ class InFloat32(keras.losses.Loss):  # type: ignore[misc]
         return -ops.sum(target * ops.log(ops.cast(y_pred, "float32") + 1e-7), axis=-1)
 
 
+def unfold_batch_norm(folded: keras.Model, network: keras.Model, batches: list[NDArray[np.float32]]) -> None:
+    """Gives a network with batch normalisation the function of one without: the reverse of `fold_batch_norm`.
+
+    With mean m and variance v of what a convolution y = W x answers on the batches (B, S, S, 3), and bias b:
+    gamma = sqrt(v + epsilon), beta = b + m, so that gamma (y - m) / sqrt(v + epsilon) + beta = y + b. The kernel is
+    first scaled to the size of random ones (He et al., 2015), which batch normalisation takes back: without that the
+    steps of the optimiser would be too large or too small for it. A run that goes on without batch normalisation
+    learns far worse.
+    """
+    for layer in folded.layers:
+        if not isinstance(layer, keras.layers.Conv2D):
+            if layer.weights:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
+            continue
+        kernel, bias = layer.get_weights()
+        scale = np.sqrt(2 / np.prod(kernel.shape[:3])) / kernel.std()
+        convolution, normalised = network.get_layer(layer.name), network.get_layer(f"{layer.name}_bn")
+        convolution.set_weights([kernel * scale])
+        until = keras.Model(network.inputs, convolution.output)
+        answers = [ops.convert_to_numpy(until(x, training=False)).astype(np.float64) for x in batches]
+        answers = np.concatenate([a.reshape(-1, a.shape[-1]) for a in answers])
+        mean, variance = answers.mean(axis=0), answers.var(axis=0)
+        deviation = np.sqrt(variance + normalised.epsilon)
+        normalised.set_weights([deviation / scale, bias + mean / scale, mean, variance])
+
+
 def train_backbone(
     data: Path, out: Path, minutes: float, seed: int, precision: str, resume: Path | None = None
 ) -> dict[str, Any]:
-    """Train for `minutes`, or go on for them from weights without batch normalisation, at a low rate.
+    """Train for `minutes`, or go on for them from the weights of an earlier run, at a lower rate.
 
     Writes `vgg_imagenette.npz`, `history.json` and `evaluation.json` to `out`, and returns the last.
     """
@@ -274,23 +296,23 @@ def train_backbone(
     keras.utils.set_random_seed(seed)
     settings = Settings(minutes, seed, precision)
     if resume is not None:
-        settings = replace(settings, sizes=((1.0, 96),), peak_rate=RESUMED_RATE, average_decay=0.99)
+        settings = replace(settings, sizes=((0.72, 64), (1.0, 96)), peak_rate=RESUMED_RATE)
     pictures, labels = load_split(data / "imagenette", 0)
     held = load_split(data / "imagenette", 1)
     _POLICY[0] = precision
-    network = build_backbone(
-        include_top=True, seed=seed, dtype=precision, normalisation=None if resume else normalisation
-    )
+    network = build_backbone(include_top=True, seed=seed, dtype=precision, normalisation=normalisation)
+    batches = Batches(pictures, labels, settings)
+    batches.start(0, 0.0)
     if resume is not None:
-        read_weights(network, resume)
+        folded = build_backbone(include_top=True)
+        read_weights(folded, resume)
+        unfold_batch_norm(folded, network, [batches[i][0] for i in range(STATISTICS_BATCHES)])
     network.compile(
         keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, clipnorm=2.0),
         loss=InFloat32(settings.smoothing),
         jit_compile=False,
     )
-    batches = Batches(pictures, labels, settings)
-    clock = Clock(settings, batches, held, out, with_batch_norm=resume is None)
-    batches.start(0, 0.0)
+    clock = Clock(settings, batches, held, out)
     while clock.fraction < 1.0:
         # One call for each size: `fit` holds on to the shape of the first batch that it sees.
         network.fit(batches, initial_epoch=clock.epochs, epochs=10_000, callbacks=[clock], verbose=0)
