@@ -6,17 +6,21 @@ A are the maps of a layer and y_c is the class's logit, before the softmax. For 
 pooling and one dense layer, alpha is that layer's weight over the number of places, so that L is the class activation
 map of Zhou et al. 2016; a test holds it. A detector answers for every cell: its y_c is the largest logit of the
 class among all cells.
+
+Three kinds of answers are told apart: `softmax`, logits (classes,) of classes that exclude each other; `sigmoid`,
+logits (classes,) of classes that each answer for themselves; `detector`, rows (cells, 4 + classes).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.interpretation.types import ClassActivation, Maps
 
+AnswerKind = Literal["softmax", "sigmoid", "detector"]
 SHOWN_CLASSES = 5
 
 
@@ -32,17 +36,22 @@ def weigh_maps(maps: Maps, gradient: Maps) -> tuple[Maps, Maps]:
     return heat.astype(np.float32), alpha.astype(np.float32)
 
 
-def class_scores(raw: Any, is_detector: bool) -> NDArray[np.float32]:
-    """Probabilities of the classes from logits (classes,), or of a detector from rows (cells, 4 + classes)."""
+def class_scores(raw: Any, kind: AnswerKind) -> NDArray[np.float32]:
+    """Probabilities of the classes from logits (classes,), or of a detector from rows (cells, 4 + classes).
+
+    >>> class_scores([0.0, 0.0], "softmax").tolist(), class_scores([0.0], "sigmoid").tolist()
+    ([0.5, 0.5], [0.5])
+    """
     raw = np.asarray(raw, np.float64)
-    if is_detector:
-        return np.asarray(1 / (1 + np.exp(-raw[:, 4:].max(axis=0))), np.float32)
+    if kind != "softmax":
+        logits = raw[:, 4:].max(axis=0) if kind == "detector" else raw
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
     shifted = np.exp(raw - raw.max())
     return np.asarray(shifted / shifted.sum(), np.float32)
 
 
 def grad_cam(
-    maps_and_logits: Any, view: NDArray[np.uint8], layer: str, class_id: int | None, is_detector: bool
+    maps_and_logits: Any, view: NDArray[np.uint8], layer: str, class_id: int | None, kind: AnswerKind
 ) -> ClassActivation:
     """Where the network looks for a class in a view (side, side, 3).
 
@@ -52,7 +61,7 @@ def grad_cam(
         view: The picture as the network sees it.
         layer: Whose maps they are; handed on.
         class_id: The class; the strongest if None.
-        is_detector: Whether the logits are those of a detector's cells.
+        kind: What the logits are.
 
     Raises:
         ValueError: If there is no such class.
@@ -65,14 +74,14 @@ def grad_cam(
             tape.watch(x)
             maps, raw = maps_and_logits(x)
             # (classes,); of a detector the best cell of each class
-            logits = tf.reduce_max(raw[0, :, 4:], axis=0) if is_detector else raw[0]
+            logits = tf.reduce_max(raw[0, :, 4:], axis=0) if kind == "detector" else raw[0]
             chosen = tf.where(wanted < 0, tf.argmax(logits, output_type=tf.int32), wanted)
             y = tf.gather(logits, tf.clip_by_value(chosen, 0, tf.shape(logits)[0] - 1))
         return maps, raw, tape.gradient(y, maps), chosen
 
     x = tf.constant(view[None].astype(np.float32))
     maps, raw, gradient, picked = differentiate(x, tf.constant(-1 if class_id is None else class_id, tf.int32))
-    scores, chosen = class_scores(raw[0], is_detector), int(picked)
+    scores, chosen = class_scores(raw[0], kind), int(picked)
     if not 0 <= chosen < len(scores):
         raise ValueError(f"The classes are 0 to {len(scores) - 1}; got {chosen}.")
     heat, alpha = weigh_maps(np.asarray(maps)[0], np.asarray(gradient)[0])

@@ -95,6 +95,7 @@ def maximise(
     settings: AscentSettings,
     report: Report | None = None,
     best_photograph: float | None = None,
+    is_grey: bool = False,
 ) -> MaximisedImage:
     """Climb the activation of a channel.
 
@@ -107,6 +108,7 @@ def maximise(
         settings: What is climbed and how.
         report: Told the activation after each step, with the image as a preview; cancels.
         best_photograph: What the best patch of a photograph reached, to compare; handed on.
+        is_grey: Whether the image has one channel, shown three times.
     """
     import time
 
@@ -114,11 +116,11 @@ def maximise(
 
     rng = np.random.default_rng(settings.seed)
     scale = tf.constant(spectrum_scale(side_px))
+    planes = 1 if is_grey else 3
     if settings.spectrum:
-        shape = (2, 3, side_px, side_px // 2 + 1)
-        start = rng.normal(0, 0.01, shape)
+        start = rng.normal(0, 0.01, (2, planes, side_px, side_px // 2 + 1))
     else:
-        start = rng.normal(0, 0.1, (1, side_px, side_px, 3))
+        start = rng.normal(0, 0.1, (1, side_px, side_px, planes))
     z = tf.Variable(start.astype(np.float32), name="image_parameters")
     optimizer_state = [tf.Variable(tf.zeros_like(z)), tf.Variable(tf.zeros_like(z))]
 
@@ -126,10 +128,10 @@ def maximise(
         """The image (1, side, side, 3) in 0..255."""
         logits = z
         if settings.spectrum:
-            coefficients = tf.complex(z[0] * scale, z[1] * scale)  # (3, side, side // 2 + 1)
-            plane = tf.signal.irfft2d(coefficients, fft_length=[side_px, side_px])  # (3, side, side)
-            logits = tf.transpose(plane, (1, 2, 0))[None] * (side_px / 4.0)  # (1, side, side, 3)
-        return 255.0 * tf.sigmoid(logits)
+            coefficients = tf.complex(z[0] * scale, z[1] * scale)  # (planes, side, side // 2 + 1)
+            plane = tf.signal.irfft2d(coefficients, fft_length=[side_px, side_px])  # (planes, side, side)
+            logits = tf.transpose(plane, (1, 2, 0))[None] * (side_px / 4.0)  # (1, side, side, planes)
+        return tf.repeat(255.0 * tf.sigmoid(logits), 3 // planes, axis=3)
 
     def activation_of(x: Any) -> Any:
         answer = maps(x)[..., channel]  # (1, rows, columns)

@@ -6,10 +6,14 @@ cut-out of a photograph at the side that the network reads. Light: nothing heavy
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.architectures.catalog_types import OptionValue
 
 Pixels = NDArray[np.uint8]
 Maps = NDArray[np.float32]
@@ -42,10 +46,48 @@ class LayerField:
 
 
 @dataclass(frozen=True)
+class ExploredSubject:
+    """A network of the architecture explorer, or a user's own, to look into.
+
+    Args:
+        network: A name of the catalogue or of `keras.applications`, or the bytes of a `.keras` file.
+        input_shape: (H, W, channels), H equal to W; the network's own if None.
+        options: Choices among the options of a catalogue entry, as (name, value).
+        weights: Of a named network; a file has its own.
+        values: What the network expects of a pixel: "unit" 0 to 1, "byte" 0 to 255, "signed" -1 to 1; "auto" is what
+            its name says, and of a file "byte" where it scales its input itself, else "unit".
+        class_names: What its answers stand for; they are numbered if there are none.
+    """
+
+    network: str | bytes
+    input_shape: tuple[int, int, int] | None = None
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    weights: Literal["random", "imagenet"] = "random"
+    values: Literal["auto", "unit", "byte", "signed"] = "auto"
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Equal for equal ones, and short: 16 hexadecimal digits.
+
+        >>> ExploredSubject("vgg16").key == ExploredSubject("vgg16", weights="imagenet").key
+        False
+        """
+        network = self.network if isinstance(self.network, bytes) else self.network.encode()
+        others = (self.input_shape, self.options, self.weights, self.values, self.class_names)
+        return hashlib.sha256(network + repr(others).encode()).hexdigest()[:16]
+
+
+Subjects = str | ExploredSubject
+
+
+@dataclass(frozen=True)
 class SubjectInfo:
     """A network to look into: which weights it holds, the side of its square input, and its layers with maps.
 
-    `cam_layer` is the last of the maps before the answer, "" where the network has no classes.
+    `cam_layer` is the last of the maps before the answer, "" where Grad-CAM has nothing to say, and then `why_no_cam`
+    is a sentence. `channels` is 1 for a network of grey pictures. `left_out` counts layers with maps whose units do
+    not see squares of one size. `multiply_adds` are those of one picture.
     """
 
     name: str
@@ -55,6 +97,10 @@ class SubjectInfo:
     layers: tuple[LayerField, ...]
     class_names: tuple[str, ...]
     cam_layer: str
+    why_no_cam: str = ""
+    channels: int = 3
+    left_out: int = 0
+    multiply_adds: int = 0
 
     def layer(self, name: str) -> LayerField:
         """The layer of this name.

@@ -7,21 +7,27 @@ from core.interpretation.mosaics import overlay_heat
 from core.interpretation.types import ClassActivation, SubjectInfo
 from core.runtime.images import display_jpeg
 from pages.parts.downloads import download_array, download_picture
-from pages.parts.features.choice import LOAD_TIMEOUT_S, WITH_CLASSES, answered_by, network_control
+from pages.parts.features.choice import Chosen, answered_by, ask, network_control
 from pages.parts.figures import bar_chart, sequential_heatmap, show
 from pages.parts.formula import formula, number
 from pages.parts.image_input import ChosenImage, image_input
-from pages.parts.kept_calls import kept_call
 
 STRONGEST = "strongest"
 
 
 def view() -> None:
     """Draw the controls, the picture with its heat, and the classes."""
+    above = st.container()
     controls, picture_place, classes_place = st.columns([0.9, 1.4, 1.3], gap="medium")
     with controls:
-        info = network_control(WITH_CLASSES, key="cam_network")
-        if info is None:
+        chosen = network_control(above, key="cam_network", with_classes=True)
+        if chosen is None:
+            return
+        info = chosen.info
+        if not info.cam_layer:
+            answered_by(info)
+            with picture_place:
+                st.info(info.why_no_cam, icon=":material/visibility_off:")
             return
         image = image_input(default="chelsea")
         names = [STRONGEST, *(str(number) for number in range(len(info.class_names)))]
@@ -38,7 +44,7 @@ def view() -> None:
         )
         answered_by(info)
     with picture_place:
-        answer = _answer(info, image, None if wanted in (None, STRONGEST) else int(wanted))
+        answer = _answer(chosen, image, None if wanted in (None, STRONGEST) else int(wanted))
         if answer is None:
             return
         shown = overlay_heat(answer.view, answer.heat, strength)
@@ -61,13 +67,13 @@ def view() -> None:
                 "The backbone knows ten classes and nothing else: of any other picture it says the most alike. "
                 "The detector knows people, vehicles and animals."
             )
-        else:
+        elif info.name == "detector":
             st.caption("Each class answers for itself, by its most certain cell; so these do not add up to one.")
     _mathematics(info, answer)
 
 
-def _answer(info: SubjectInfo, image: ChosenImage, class_id: int | None) -> ClassActivation | None:
-    return kept_call(tasks.class_activation, info.name, image.pixels, class_id, timeout_s=LOAD_TIMEOUT_S)
+def _answer(chosen: Chosen, image: ChosenImage, class_id: int | None) -> ClassActivation | None:
+    return ask(chosen, tasks.class_activation, image.pixels, class_id)
 
 
 def _mathematics(info: SubjectInfo, answer: ClassActivation) -> None:

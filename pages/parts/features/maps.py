@@ -8,9 +8,8 @@ from core.runtime.images import display_jpeg, encode_png
 from pages.parts import figures
 from pages.parts.address import set_control
 from pages.parts.downloads import download_array, download_picture
-from pages.parts.features.choice import LOAD_TIMEOUT_S, answered_by, field_caption, layer_control, network_control
+from pages.parts.features.choice import answered_by, ask, field_caption, layer_control, network_control
 from pages.parts.image_input import image_input
-from pages.parts.kept_calls import kept_call
 from pages.parts.pixels import Box, Pixel, picture
 
 CHANNEL = "map_channel"
@@ -18,15 +17,17 @@ CHANNEL = "map_channel"
 
 def view() -> None:
     """Draw the controls, all maps, and the chosen one."""
+    above = st.container()
     controls, maps_place, large_place = st.columns([0.9, 1.5, 1.3], gap="medium")
     with controls:
-        info = network_control()
-        if info is None:
+        chosen = network_control(above)
+        if chosen is None:
             return
+        info = chosen.info
         image = image_input(default="chelsea")
         layer = layer_control(info, default=3)
     with maps_place:
-        answer = kept_call(tasks.feature_maps, info.name, layer.name, image.pixels, timeout_s=LOAD_TIMEOUT_S)
+        answer = ask(chosen, tasks.feature_maps, layer.name, image.pixels)
     if answer is None:
         return
     seen, maps = answer

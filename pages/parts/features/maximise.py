@@ -20,11 +20,13 @@ JOB = "ascent"
 
 def view() -> None:
     """Draw the controls and the climbing image."""
+    above = st.container()
     controls, result = st.columns([0.9, 2.6], gap="medium")
     with controls:
-        info = network_control()
-        if info is None:
+        chosen = network_control(above)
+        if chosen is None:
             return
+        info = chosen.info
         layer = layer_control(info, default=5)
         channel = st.number_input(
             "Channel",
@@ -46,11 +48,11 @@ def view() -> None:
             start_job(
                 JOB,
                 tasks.maximise_unit,
-                info.name,
+                chosen.subject,
                 layer.name,
                 int(channel),
                 settings,
-                title=f"An image for channel {channel} of {layer.name}",
+                title=f"An image for channel {channel} of {layer.name}, {info.label}",
             )
         answered_by(info)
     with result:

@@ -1,7 +1,9 @@
 """Top patches: the nine places in photographs that most excite each channel of a layer."""
 
 import hashlib
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -12,10 +14,9 @@ from core.interpretation.types import LayerField, SubjectInfo, TopPatches
 from core.runtime.images import display_jpeg
 from pages.parts.address import set_control
 from pages.parts.downloads import download_picture, download_table
-from pages.parts.features.choice import LOAD_TIMEOUT_S, answered_by, field_caption, layer_control, network_control
+from pages.parts.features.choice import Chosen, answered_by, ask, field_caption, layer_control, network_control
 from pages.parts.formula import formula, number
 from pages.parts.job_view import job_view, start_job
-from pages.parts.kept_calls import kept_call
 from pages.parts.pixels import Box, Pixel, picture
 
 JOB = "patch_search"
@@ -23,15 +24,19 @@ CHANNEL = "patch_channel"
 SHOWN_UNITS = 8
 WALL_COLUMNS = 4
 PATCH_PX = 56
+# A network that needs more for a picture searches the bundled photographs as a job.
+AT_ONCE_MULTIPLY_ADDS = 4e9
 
 
 def view() -> None:
     """Draw the controls, the wall of patches and the chosen unit."""
+    above = st.container()
     controls, wall_place, unit_place = st.columns([0.9, 1.75, 1.1], gap="medium")
     with controls:
-        info = network_control()
-        if info is None:
+        chosen = network_control(above)
+        if chosen is None:
             return
+        info = chosen.info
         layer = layer_control(info)
         pages = -(-layer.channels // SHOWN_UNITS)
         page = 1
@@ -46,20 +51,22 @@ def view() -> None:
             )
         first = (page - 1) * SHOWN_UNITS
         channels = tuple(range(first, min(first + SHOWN_UNITS, layer.channels)))
-        own = _photographs_control(info, layer, channels)
+        as_job = _photographs_control(chosen, layer, channels)
         answered_by(info)
-    if own:
+    if as_job:
         with wall_place:
-            job_view(JOB, draw_result=lambda found, job: _draw(info, found, wall_place, unit_place))
+            job = job_view(JOB, draw_result=lambda found, job: _draw(info, found, wall_place, unit_place, job.title))
+            if job is None:
+                st.caption("The patches appear here once the photographs were searched.")
         return
     with wall_place:
-        found = kept_call(tasks.top_patches, info.name, layer.name, channels, timeout_s=LOAD_TIMEOUT_S)
+        found = ask(chosen, tasks.top_patches, layer.name, channels)
     if found is not None:
         _draw(info, found, wall_place, unit_place)
 
 
-def _photographs_control(info: SubjectInfo, layer: LayerField, channels: tuple[int, ...]) -> bool:
-    """Draw where the photographs come from; True where they are the visitor's own."""
+def _photographs_control(chosen: Chosen, layer: LayerField, channels: tuple[int, ...]) -> bool:
+    """Draw where the photographs come from; True where the search is a job, to be started by a button."""
     source = st.segmented_control(
         "Photographs",
         ["bundled", "own"],
@@ -72,7 +79,15 @@ def _photographs_control(info: SubjectInfo, layer: LayerField, channels: tuple[i
         "the better the nine stand for what a unit likes.",
     )
     if source != "own":
-        return False
+        if chosen.info.multiply_adds <= AT_ONCE_MULTIPLY_ADDS:
+            return False
+        billions = chosen.info.multiply_adds / 1e9
+        st.caption(f"{billions:,.1f} billion multiply-adds a picture: the search takes a while, as a job.")
+        if st.button(
+            "Search the photographs", icon=":material/search:", type="primary", key="patch_bundled", width="stretch"
+        ):
+            _search(chosen, layer, channels, None, "the bundled photographs")
+        return True
     files = st.file_uploader(
         "Pictures or a zip",
         type=["jpg", "jpeg", "png", "webp", "bmp", "gif", "zip"],
@@ -95,18 +110,29 @@ def _photographs_control(info: SubjectInfo, layer: LayerField, channels: tuple[i
             return True
         for note in read.notes:
             st.caption(f":material/info: {note}")
-        start_job(
-            JOB,
-            tasks.top_patches,
-            info.name,
-            layer.name,
-            channels,
-            read.photographs,
-            title=f"Searching {len(read.photographs)} photographs for what excites {layer.name}",
-        )
+        _search(chosen, layer, channels, read.photographs, f"{len(read.photographs)} photographs")
     elif not files:
         st.caption("Choose pictures or a zip of pictures; nothing leaves this machine.")
     return True
+
+
+def _search(
+    chosen: Chosen,
+    layer: LayerField,
+    channels: tuple[int, ...],
+    photographs: Sequence[np.ndarray] | None,
+    where: str,
+) -> None:
+    """Start the search as a job."""
+    start_job(
+        JOB,
+        tasks.top_patches,
+        chosen.subject,
+        layer.name,
+        channels,
+        photographs,
+        title=f"What excites {layer.name} of {chosen.info.label}, in {where}",
+    )
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -115,7 +141,7 @@ def _wall(key: str, _found: TopPatches) -> tuple[PatchWall, bytes]:
     return wall, display_jpeg(wall.pixels)
 
 
-def _draw(info: SubjectInfo, found: TopPatches, wall_place, unit_place) -> None:  # noqa: ANN001
+def _draw(info: SubjectInfo, found: TopPatches, wall_place, unit_place, title: str = "") -> None:  # noqa: ANN001
     shown = [unit.channel for unit in found.units]
     digest = hashlib.sha256()
     for unit in found.units:
@@ -137,6 +163,8 @@ def _draw(info: SubjectInfo, found: TopPatches, wall_place, unit_place) -> None:
         _draw_unit(info, found, index)
     with wall_place:
         st.markdown(f"**Channels {shown[0]} to {shown[-1]}**, the nine strongest patches of each")
+        if title:
+            st.caption(title)
         top, left = wall.origin(index)
         picture(
             encoded,

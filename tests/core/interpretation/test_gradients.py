@@ -30,20 +30,20 @@ def test_grad_cam_is_the_class_activation_map_after_global_average_pooling(small
     maps, logits = (np.asarray(out)[0] for out in small(view[None].astype(np.float32)))
     weights = np.asarray(small.get_layer("logits").kernel)  # (8, 4)
     for class_id in range(4):
-        answer = grad_cam(lambda x: small(x), view, "last", class_id, is_detector=False)
+        answer = grad_cam(lambda x: small(x), view, "last", class_id, "softmax")
         expected = np.maximum(maps @ weights[:, class_id], 0) / maps[..., 0].size
         assert np.allclose(answer.heat, expected, atol=1e-6)
         assert np.allclose(answer.channel_weights, weights[:, class_id] / maps[..., 0].size, atol=1e-6)
-    strongest = grad_cam(lambda x: small(x), view, "last", None, is_detector=False)
+    strongest = grad_cam(lambda x: small(x), view, "last", None, "softmax")
     assert strongest.class_id == logits.argmax() == strongest.class_ids[0]
     assert sum(strongest.scores) == pytest.approx(1.0, abs=1e-5)
     with pytest.raises(ValueError, match="0 to 3"):
-        grad_cam(lambda x: small(x), view, "last", 4, is_detector=False)
+        grad_cam(lambda x: small(x), view, "last", 4, "softmax")
 
 
 def test_a_detector_is_asked_for_its_best_cell():
     raw = np.array([[0, 0, 0, 0, -1.0, 2.0], [0, 0, 0, 0, 0.5, -3.0]])
-    assert np.allclose(class_scores(raw, True), 1 / (1 + np.exp([-0.5, -2.0])))
+    assert np.allclose(class_scores(raw, "detector"), 1 / (1 + np.exp([-0.5, -2.0])))
 
 
 def test_total_variation_is_that_of_numpy():

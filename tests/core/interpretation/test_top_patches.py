@@ -127,12 +127,13 @@ def test_fields_are_those_that_gradients_reach():
     import tensorflow as tf
 
     from core.architectures.embedded_backbone import build_backbone
-    from core.interpretation.subjects import _fields
+    from core.architectures.summary import summarise_model
+    from core.interpretation.subjects import layer_fields
 
     side = 64
     model = build_backbone(input_shape=(side, side, 3), seed=1)
     for name, row, column in (("block2_conv1", 9, 20), ("block3_conv1", 8, 7)):
-        field = _fields(model, [name])[0]
+        field = layer_fields(summarise_model(model), [name])[0]
         inner = keras.Model(model.inputs, model.get_layer(name).output)
         reached = np.zeros((side, side), bool)
         for seed in range(6):  # one picture leaves some paths switched off by a ReLU or a pooling
