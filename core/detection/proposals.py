@@ -102,6 +102,10 @@ def selective_search(
     boxes, ranks = [], []
     segmentation_s = grouping_s = 0.0
     for index, strategy in enumerate(strategies):
+
+        def grouped(part: float, done: float = index) -> None:
+            progress((done + 0.4 + 0.6 * part) / len(strategies))
+
         progress(index / len(strategies))
         start = time.perf_counter()
         key = (strategy.space, strategy.scale)
@@ -110,7 +114,7 @@ def selective_search(
             labels = segment(small, strategy.scale, smallest, space=strategy.space)
             segmented[key] = measure_regions(small, labels)
         middle = time.perf_counter()
-        grouping = group(segmented[key], strategy.measures)
+        grouping = group(segmented[key], strategy.measures, grouped)
         first = first or (segmented[key].labels, grouping)
         boxes.append(grouping.boxes_xyxy)
         # The last merge, the whole picture, has place 1.

@@ -9,6 +9,7 @@ Arrays: a region made by the k-th merge of n first regions has the number n + k;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from core.detection.proposals_regions import Floats, Labels, Regions
 
 MEASURES = ("colour", "texture", "size", "fill")
+# After so many merges `progress` is told, some milliseconds apart.
+TELL_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,12 @@ def measure_pairs(
     return result
 
 
-def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
-    """Join regions two by two until no neighbours are left.
+def group(
+    regions: Regions,
+    measures: tuple[str, ...] = MEASURES,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Grouping:
+    """Join regions two by two until no neighbours are left; `progress` hears how many of the merges are done, 0..1.
 
     Raises:
         ValueError: If no measure, or an unknown one, is named.
@@ -83,6 +90,8 @@ def group(regions: Regions, measures: tuple[str, ...] = MEASURES) -> Grouping:
         keep = int(best.argmax())
         if best[keep] == -np.inf:
             break
+        if step % TELL_EVERY == 0:
+            progress(step / count)
         drop = int(alike[keep].argmax())
         merged.append((number[keep], number[drop]))
         similarity.append(best[keep])

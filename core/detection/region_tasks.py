@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from core.detection.embedded import embedded_detector
 from core.detection.evaluation import ImageDetections
 from core.detection.predictions import NetworkAnswer, answer_of, check_picture, letterbox_picture, select
-from core.detection.proposals import MOST_PROPOSALS, SearchResult, Strategy, selective_search
+from core.detection.proposals import MOST_PROPOSALS, STRATEGIES, SearchResult, Strategy, selective_search
 from core.detection.rcnn.results import FORM_TITLES, FormAnswer, StageTime
 from core.runtime import weights
 from core.runtime.images import decode_image, encode_jpeg, fit_within
@@ -37,6 +37,9 @@ YOLO = "embedded"
 ALL_FORMS = ("rcnn", "fast_rcnn", "faster_rcnn", YOLO)
 EVALUATION_IOU, LOWEST_SCORE = 0.6, 0.02
 PREVIEW_EVERY_S, PREVIEW_PX = 0.5, 480
+LOADING = "Loading the networks"
+# Known here so that a page can draw its sliders before the networks are loaded.
+MAP_CHANNELS, MOST_REGIONS = 96, 150
 
 
 @lru_cache(maxsize=1)
@@ -83,9 +86,20 @@ def _yolo() -> Callable[[Image], FormAnswer]:
     return run
 
 
-def search(image: Image, strategies: tuple[Strategy, ...] | None = None, most: int = MOST_PROPOSALS) -> SearchResult:
-    """Selective search on an RGB picture; errors as `selective_search`'s."""
-    return selective_search(image, most) if strategies is None else selective_search(image, most, strategies)
+def search(
+    image: Image,
+    strategies: tuple[Strategy, ...] = STRATEGIES,
+    most: int = MOST_PROPOSALS,
+    report: Report | None = None,
+) -> SearchResult:
+    """Selective search on an RGB picture, as a job; errors as `selective_search`'s."""
+    report = report or Report()
+
+    def progress(part: float) -> None:
+        way = min(int(part * len(strategies)), len(strategies) - 1)
+        report(part, f"Selective search, way {way + 1} of {len(strategies)}")
+
+    return selective_search(image, most, strategies, progress=progress)
 
 
 def run_form(
@@ -142,12 +156,26 @@ def form_answer(image: Image, form: str) -> NetworkAnswer:
 
 
 def quick_forms(
-    image: Image, most: int = MOST_PROPOSALS, pooling: Pooling = "align", found: SearchResult | None = None
+    image: Image,
+    most: int = MOST_PROPOSALS,
+    pooling: Pooling = "align",
+    found: SearchResult | None = None,
+    report: Report | None = None,
 ) -> tuple[FormAnswer, ...]:
-    """Fast R-CNN, Faster R-CNN and YOLO: those that take no longer than selective search."""
-    found = found or selective_search(image, most)
+    """Fast R-CNN, Faster R-CNN and YOLO, those that take no longer than selective search, as a job."""
+    report = report or Report()
+    if found is None:
+        found = selective_search(image, most, progress=lambda part: report(0.2 * part, "Selective search"))
+    report(0.2, LOADING)
+    _runner()
+    report(0.5, LOADING)
+    _yolo()
+    report(0.7, FORM_TITLES["fast_rcnn"])
     fast = run_form(image, "fast_rcnn", most, pooling, found)
-    return fast, run_form(image, "faster_rcnn"), run_form(image, YOLO)
+    report(0.85, FORM_TITLES["faster_rcnn"])
+    faster = run_form(image, "faster_rcnn")
+    report(0.95, FORM_TITLES[YOLO])
+    return fast, faster, run_form(image, YOLO)
 
 
 def crop_form(
@@ -175,13 +203,16 @@ class SharedFeatures:
     regions_xyxy: Floats
 
 
-def shared_features(image: Image) -> SharedFeatures:
-    """The shared map of a picture and the proposals that the network makes of it."""
+def shared_features(image: Image, report: Report | None = None) -> SharedFeatures:
+    """The shared map of a picture and the proposals that the network makes of it, as a job."""
     from core.detection.rcnn.forms import INPUT_PX
     from core.detection.rcnn.networks import MAP_STRIDE_PX
 
+    report = report or Report()
     check_picture(image)
+    report(0.1, LOADING)
     runner = _runner()
+    report(0.8, "The shared map and the network's proposals")
     square, scale = letterbox_picture(image, INPUT_PX)
     features = runner.map_of(square[None].astype(np.float32)).numpy()[0]
     rows, columns = (
@@ -236,7 +267,7 @@ def evaluate_pictures(
     times: dict[str, dict[str, float]] = {form: {} for form in forms}
     reached = wanted = proposals = 0
     names: tuple[str, ...] = ()
-    report(0.0, "Loading the networks")
+    report(0.0, LOADING)
     _runner()
     for index, load in enumerate(pictures):
         image = load()

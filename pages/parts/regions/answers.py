@@ -1,57 +1,55 @@
-"""What workers answered about a picture, asked once: sliders work on kept answers."""
+"""What is worked out about a picture, once, as jobs that begin by themselves: sliders work on kept answers."""
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-import streamlit as st
 
 from core.detection import region_tasks
 from core.detection.proposals import SearchResult, strategies_at
 from core.detection.rcnn.results import FormAnswer
 from core.detection.region_tasks import SharedFeatures
-from core.runtime.engine import EngineError
-from pages.parts.compute import engine
 from pages.parts.image_input import ChosenImage
+from pages.parts.kept_jobs import kept_job
 
-# The first call of a worker loads TensorFlow and the networks, on a busy machine for a minute.
-TIMEOUT_S = 240.0
 DEFAULT_SCALE = 50
+Draw = Callable[[], None] | None
 
 
-def _or_error(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except EngineError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
+def searched(image: ChosenImage, scale: int = DEFAULT_SCALE, draw_waiting: Draw = None) -> SearchResult | None:
+    """Selective search on a picture; None while it runs or after it failed. Not to be changed."""
+    return kept_job(
+        "regions_search",
+        region_tasks.search,
+        image.pixels,
+        strategies_at(float(scale)),
+        identity=(image.sha256, scale),
+        title=f"Selective search in {image.name}",
+        draw_waiting=draw_waiting,
+    )
 
 
-@st.cache_resource(max_entries=24, show_spinner="Searching in a worker…")
-def _search(sha256: str, scale: int, _pixels: np.ndarray) -> SearchResult:
-    return engine().call(region_tasks.search, _pixels, strategies_at(float(scale)), timeout_s=TIMEOUT_S)
+def quick_forms(
+    image: ChosenImage, most: int, pooling: str, found: SearchResult, draw_waiting: Draw = None
+) -> tuple[FormAnswer, ...] | None:
+    """Fast R-CNN, Faster R-CNN and YOLO on a picture; None while they run or after they failed. Not to be changed."""
+    return kept_job(
+        "regions_quick",
+        region_tasks.quick_forms,
+        image.pixels,
+        most,
+        pooling,
+        found,
+        identity=(image.sha256, most, pooling),
+        title=f"Fast R-CNN, Faster R-CNN and YOLO on {image.name}",
+        draw_waiting=draw_waiting,
+    )
 
 
-def searched(image: ChosenImage, scale: int = DEFAULT_SCALE) -> SearchResult | None:
-    """Selective search on a picture; on failure say why on the page and answer None. Not to be changed."""
-    return _or_error(lambda: _search(image.sha256, scale, image.pixels))
-
-
-@st.cache_resource(max_entries=24, show_spinner="Running Fast R-CNN, Faster R-CNN and YOLO in a worker…")
-def _quick(sha256: str, most: int, pooling: str, _pixels: np.ndarray, _found: SearchResult) -> tuple[FormAnswer, ...]:
-    return engine().call(region_tasks.quick_forms, _pixels, most, pooling, _found, timeout_s=TIMEOUT_S)
-
-
-def quick_forms(image: ChosenImage, most: int, pooling: str, found: SearchResult) -> tuple[FormAnswer, ...] | None:
-    """Fast R-CNN, Faster R-CNN and YOLO on a picture; on failure say why and answer None. Not to be changed."""
-    return _or_error(lambda: _quick(image.sha256, most, pooling, image.pixels, found))
-
-
-@st.cache_resource(max_entries=12, show_spinner="Computing the shared map in a worker…")
-def _features(sha256: str, _pixels: np.ndarray) -> SharedFeatures:
-    return engine().call(region_tasks.shared_features, _pixels, timeout_s=TIMEOUT_S)
-
-
-def shared_features(image: ChosenImage) -> SharedFeatures | None:
-    """The shared map of a picture; on failure say why and answer None. Not to be changed."""
-    return _or_error(lambda: _features(image.sha256, image.pixels))
+def shared_features(image: ChosenImage, draw_waiting: Draw = None) -> SharedFeatures | None:
+    """The shared map of a picture; None while it is worked out or after that failed. Not to be changed."""
+    return kept_job(
+        "regions_features",
+        region_tasks.shared_features,
+        image.pixels,
+        identity=(image.sha256,),
+        title=f"The shared map of {image.name}",
+        draw_waiting=draw_waiting,
+    )

@@ -22,6 +22,7 @@ from pages.parts.formula import formula, number
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.job_view import ACTIVE, current_job, job_view, start_job
 from pages.parts.regions.answers import quick_forms, searched
+from pages.parts.regions.waiting import waiting_picture
 
 JOB = "regions_rcnn"
 POOLINGS = {"align": "RoI align", "max": "RoI pooling"}
@@ -63,10 +64,10 @@ def view() -> None:
             bind="query-params",
             help="The head learned on RoI align; the paper's RoI pooling rounds regions to whole cells.",
         )
-        found = searched(image)
-        if found is None:
-            return
-        count = min(most, len(found.proposals_xyxy))
+    with shown:
+        found = searched(image, draw_waiting=functools.partial(waiting_picture, image))
+    with controls:
+        count = most if found is None else min(most, len(found.proposals_xyxy))
         job = current_job(JOB)
         st.button(
             f"Run R-CNN on {count:,} crops",
@@ -74,12 +75,16 @@ def view() -> None:
             icon=":material/play_arrow:",
             key="regions_start",
             width="stretch",
-            disabled=job is not None and job.state in ACTIVE,
+            disabled=found is None or (job is not None and job.state in ACTIVE),
             on_click=_start,
             args=(image, most, found),
         )
+    if found is None:
+        return
     with shown:
-        quick = quick_forms(image, most, pooling or "align", found)
+        quick = quick_forms(
+            image, most, pooling or "align", found, draw_waiting=functools.partial(waiting_picture, image)
+        )
         if quick is None:
             return
         slow = _finished(image, most)

@@ -1,12 +1,14 @@
 """RoI pooling explained: one region on the shared map, its 7 x 7 bins, and what is read from each."""
 
+import functools
+
 import numpy as np
 import streamlit as st
 
 from core.detection.proposals_drawing import draw_pooling
 from core.detection.proposals_snippets import pooling_snippets
 from core.detection.rcnn.explain import PooledRegion, pool_region
-from core.detection.region_tasks import SharedFeatures
+from core.detection.region_tasks import MAP_CHANNELS, MOST_REGIONS, SharedFeatures
 from core.runtime.images import display_jpeg, encode_png
 from pages.parts.box_canvas import Corners, NamedBox, box_canvas, keep_inside
 from pages.parts.code_tabs import code_tabs
@@ -15,6 +17,7 @@ from pages.parts.formula import formula, number
 from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.pixels import Pixel, number_grid
 from pages.parts.regions.answers import shared_features
+from pages.parts.regions.waiting import waiting_picture
 
 OWN = "_regions_own_region"
 WAYS = {"max": "RoI pooling (largest value)", "align": "RoI align (mean of points)"}
@@ -26,25 +29,40 @@ def view() -> None:
     controls, left, right = st.columns([1.05, 1.75, 1.75], gap="medium")
     with controls:
         image = image_input(default="motorcycle")
-        shared = shared_features(image)
-        if shared is None:
-            return
-        if not len(shared.regions_xyxy):
-            st.info("The network proposes nothing in this picture.", icon=":material/search_off:")
-            return
-        region = _region_control(image, shared)
-        strongest = _strongest_first(shared)
-        channel = st.slider(
-            "Channel of the map",
-            1,
-            len(strongest),
-            1,
-            key="regions_channel",
-            bind="query-params",
-            help=f"The map has {len(strongest)} channels; 1 is the one that varies most in this picture.",
+        proposal = int(
+            st.slider(
+                "Proposal of the network",
+                1,
+                MOST_REGIONS,
+                1,
+                key="regions_proposal",
+                bind="query-params",
+                on_change=lambda: st.session_state.pop(OWN, None),
+                help="Best first, as the region proposal network scores them.",
+            )
+        )
+        channel = int(
+            st.slider(
+                "Channel of the map",
+                1,
+                MAP_CHANNELS,
+                1,
+                key="regions_channel",
+                bind="query-params",
+                help=f"The map has {MAP_CHANNELS} channels; 1 is the one that varies most in this picture.",
+            )
         )
         way = st.radio("Read by", list(WAYS), format_func=WAYS.__getitem__, key="regions_way", bind="query-params")
-    values = shared.features[..., strongest[int(channel) - 1]]
+    with left:
+        shared = shared_features(image, draw_waiting=functools.partial(waiting_picture, image))
+    if shared is None:
+        return
+    if not len(shared.regions_xyxy):
+        left.info("The network proposes nothing in this picture.", icon=":material/search_off:")
+        return
+    region = _region(image, shared, proposal)
+    strongest = _strongest_first(shared)
+    values = shared.features[..., strongest[min(channel, len(strongest)) - 1]]
     scale = 1 / shared.stride_px
     on_input = tuple(float(v) for v in np.array(region) * np.array([*shared.scale_xy, *shared.scale_xy]))
     pooled = pool_region(values, (on_input[0], on_input[1], on_input[2], on_input[3]), scale)
@@ -96,24 +114,12 @@ def view() -> None:
     download_array(answer, name="pooled_region", key="regions_pooled", label="Pooled values (.npy)")
 
 
-def _region_control(image: ChosenImage, shared: SharedFeatures) -> tuple[float, float, float, float]:
-    count = len(shared.regions_xyxy)
-    chosen = int(
-        st.slider(
-            "Proposal of the network",
-            1,
-            max(count, 2),
-            1,
-            key="regions_proposal",
-            bind="query-params",
-            on_change=lambda: st.session_state.pop(OWN, None),
-            help="Best first, as the region proposal network scores them.",
-        )
-    )
+def _region(image: ChosenImage, shared: SharedFeatures, proposal: int) -> tuple[float, float, float, float]:
+    """The region that was drawn on this picture, or else a proposal of the network, counted from 1."""
     own = st.session_state.get(OWN)
     if own is not None and own[0] == image.sha256:
         return own[1]
-    x1, y1, x2, y2 = (float(value) for value in shared.regions_xyxy[min(chosen, count) - 1])
+    x1, y1, x2, y2 = (float(value) for value in shared.regions_xyxy[min(proposal, len(shared.regions_xyxy)) - 1])
     return x1, y1, x2, y2
 
 

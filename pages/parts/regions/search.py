@@ -1,5 +1,7 @@
 """Selective search: the blobs of a picture, joined step by step, and the proposals that come of it."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -18,6 +20,7 @@ from pages.parts.image_input import ChosenImage, image_input
 from pages.parts.pace import picture_first
 from pages.parts.regions.answers import DEFAULT_SCALE, searched
 from pages.parts.regions.truth import truth_boxes, truth_editor
+from pages.parts.regions.waiting import waiting_picture
 
 SCALES = (25, 35, 50, 75, 100, 150, 200, 300)
 COUNTS = (1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, MOST_PROPOSALS)
@@ -37,10 +40,7 @@ def view() -> None:
             bind="query-params",
             help="Felzenszwalb's k. Small: many small regions. Large: only a strong edge keeps two regions apart.",
         )
-        found = searched(image, int(scale))
-        if found is None:
-            return
-        merges = _merge_control(found)
+        joined = _merge_control()
         count = st.select_slider(
             "Proposals drawn",
             COUNTS,
@@ -49,6 +49,14 @@ def view() -> None:
             bind="query-params",
             help="The first ones in the search's order. A detector would look at all of them.",
         )
+    with shown:
+        found = searched(image, int(scale), functools.partial(waiting_picture, image))
+    if found is None:
+        with controls:
+            truth_editor(image)
+        return
+    # Nearly all regions are joined early and unseen; the square shows more of the end.
+    merges = round(len(found.grouping.merged) * (1 - (1 - joined) ** 2))
     truth = truth_boxes(image)
     names, boxes = list(truth), np.array(list(truth.values()), np.float64).reshape(-1, 4)
     proposals = found.proposals_xyxy[: int(count)]
@@ -85,11 +93,8 @@ def view() -> None:
     _downloads(image, found, drawn, blobs)
 
 
-def _merge_control(found: SearchResult) -> int:
-    steps = len(found.grouping.merged)
-    if not steps:
-        return 0
-    # In percent, so that the address means the same on another picture.
+def _merge_control() -> float:
+    """Which part of all merges is done, 0..1; in percent on the page, so that an address fits every picture."""
     part = st.slider(
         "Regions joined (%)",
         0,
@@ -99,8 +104,7 @@ def _merge_control(found: SearchResult) -> int:
         bind="query-params",
         help="0: the blobs of the segmentation. 100: all of them joined to one. Every region on the way is a proposal.",
     )
-    # Nearly all regions are joined early and unseen; the square shows more of the end.
-    return round(steps * (1 - (1 - int(part) / 100) ** 2))
+    return int(part) / 100
 
 
 def _best_iou(boxes: np.ndarray, proposals: np.ndarray) -> np.ndarray:
