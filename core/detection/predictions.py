@@ -74,6 +74,10 @@ def check_picture(image: Image) -> None:
 def letterbox_picture(image: Image, size_px: int) -> tuple[Image, tuple[float, float]]:
     """Scale a picture into the upper left of a grey square; also (x, y) scale from picture to square.
 
+    It is halved by means of 2 x 2 pixels while it is at least twice as large, and interpolated linearly from there,
+    as in the network's training. That is an approximation of the mean over each pixel's area, at a tenth of its time
+    for sizes that do not divide; a last row or column that is left over when halving is not looked at.
+
     Raises:
         PictureError: If the array is no RGB picture.
 
@@ -86,18 +90,32 @@ def letterbox_picture(image: Image, size_px: int) -> tuple[Image, tuple[float, f
     scale = size_px / max(height, width)
     new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
     square = np.full((size_px, size_px, 3), PADDING, np.uint8)
-    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square[:new_height, :new_width] = cv2.resize(image, (new_width, new_height), interpolation=smooth)
-    return square, (new_width / width, new_height / height)
+    half, halvings = image, 0
+    while half.shape[0] >= 2 * new_height and half.shape[1] >= 2 * new_width:
+        rows, columns = half.shape[0] // 2, half.shape[1] // 2
+        half = cv2.resize(half[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
+        halvings += 1
+    # Only a strip of a few pixels is still more than twice as long.
+    smooth = cv2.INTER_AREA if max(half.shape[:2]) > 2 * size_px else cv2.INTER_LINEAR
+    cv2.resize(half, (new_width, new_height), square[:new_height, :new_width], interpolation=smooth)
+    seen_height, seen_width = (side << halvings for side in half.shape[:2])
+    return square, (new_width / seen_width, new_height / seen_height)
 
 
 def decode_rows(raw: Floats, size_px: int) -> tuple[Floats, Floats]:
     """Boxes (A, 4) in pixels of the network's square input and class probabilities (A, C)."""
     cells = cell_centres(size_px, size_px)
     distances = np.exp(np.clip(raw[:, :4], -MAX_LOG_DISTANCE, MAX_LOG_DISTANCE)) * cells[:, 2:]
-    boxes = np.concatenate([cells[:, :2] - distances[:, :2], cells[:, :2] + distances[:, 2:]], axis=1)
-    scores = 1 / (1 + np.exp(-np.clip(raw[:, 4:], -60, 60)))
-    return boxes.astype(np.float32), scores.astype(np.float32)
+    boxes = np.empty((len(cells), 4), np.float32)
+    np.subtract(cells[:, :2], distances[:, :2], out=boxes[:, :2])
+    np.add(cells[:, :2], distances[:, 2:], out=boxes[:, 2:])
+    # The logistic function in place: 1 / (1 + exp(-x)), where exp(60) is as good as infinity.
+    scores = np.negative(raw[:, 4:], dtype=np.float32)
+    np.minimum(scores, 60, out=scores)
+    np.exp(scores, out=scores)
+    scores += 1
+    np.reciprocal(scores, out=scores)
+    return boxes, scores
 
 
 def answer_of(
@@ -110,8 +128,8 @@ def answer_of(
 ) -> NetworkAnswer:
     """The embedded network's rows as boxes on a picture that was scaled by `scale_xy` into its square."""
     boxes, scores = decode_rows(raw, size_px)
-    on_picture = np.asarray(boxes / np.array([*scale_xy, *scale_xy]), np.float32)
-    return NetworkAnswer(on_picture, scores, image_size, class_names, model)
+    boxes /= np.array([*scale_xy, *scale_xy], np.float32)
+    return NetworkAnswer(boxes, scores, image_size, class_names, model)
 
 
 def select(

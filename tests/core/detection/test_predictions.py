@@ -11,8 +11,10 @@ from core.detection.drawing import class_colour, draw_detections
 from core.detection.embedded import WeightsError, embedded_detector
 from core.detection.evaluation import ImageDetections
 from core.detection.grid import cell_centres
-from core.detection.predictions import NetworkAnswer, PictureError, answer_of, letterbox_picture, select
+from core.detection.predictions import NetworkAnswer, PictureError, answer_of, decode_rows, letterbox_picture, select
 from core.detection.yolox import ModelError, decode_yolox, load_yolox
+from core.runtime.inference import OnnxRuntimeEngine
+from core.runtime.samples import load_sample
 
 NAMES = ("person", "car", "cat")
 
@@ -70,6 +72,63 @@ def test_letterbox_keeps_the_shape_and_pads_grey():
     square, scale = letterbox_picture(picture, 64)
     assert (square[:21] == 200).all() and (square[21:] == 114).all()
     assert scale == pytest.approx((64 / 90, 21 / 30))
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        (512, 512),  # halved once, nothing left to interpolate
+        (500, 741),  # an odd side: its last column is left over
+        (1531, 907),  # halved twice, portrait
+        (300, 451),  # less than twice as large
+        (60, 90),  # smaller than the square
+    ],
+)
+def test_letterbox_is_close_to_the_mean_over_areas(height, width):
+    picture = cv2.resize(load_sample("motorcycle"), (width, height), interpolation=cv2.INTER_AREA)
+    square, scale = letterbox_picture(picture, 256)
+    new_width, new_height = round(256 * width / max(height, width)), round(256 * height / max(height, width))
+    smooth = cv2.INTER_AREA if max(height, width) > 256 else cv2.INTER_LINEAR
+    means = cv2.resize(picture, (new_width, new_height), interpolation=smooth).astype(int)
+    assert np.abs(square[:new_height, :new_width] - means).mean() < 8  # of 255 levels
+    assert (square[new_height:] == 114).all() and (square[:, new_width:] == 114).all()
+    assert scale == pytest.approx((new_width / width, new_height / height), rel=4 / min(height, width))
+
+
+@pytest.mark.parametrize(("name", "thing"), [("astronaut", "person"), ("chelsea", "cat"), ("motorcycle", "motorcycle")])
+def test_boxes_are_those_of_a_picture_scaled_by_areas(name, thing):
+    detector = embedded_detector()
+    engine = OnnxRuntimeEngine(detector.onnx)
+    picture = load_sample(name)
+    height, width = picture.shape[:2]
+    square, scale = letterbox_picture(picture, detector.input_px)
+    new_height, new_width = (round(side * detector.input_px / max(height, width)) for side in (height, width))
+    means = np.full_like(square, 114)
+    means[:new_height, :new_width] = cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_AREA)
+    found = []
+    for one, by in ((square, scale), (means, (new_width / width, new_height / height))):
+        raw = engine(one[None].astype(np.float32))[0]
+        answer = answer_of(raw, detector.input_px, by, (width, height), detector.class_names, "embedded")
+        found.append(select(answer, 0.25).detections)
+    assert [detector.class_names[class_id] for class_id in found[0].class_ids] == [thing]
+    assert (found[1].class_ids == found[0].class_ids).all()
+    assert np.diag(pairwise_iou(found[0].boxes_xyxy, found[1].boxes_xyxy)).min() > 0.95
+    assert np.abs(found[0].scores - found[1].scores).max() < 0.1
+
+
+def test_letterbox_of_a_strip():
+    picture = np.full((4, 3000, 3), 200, np.uint8)
+    square, scale = letterbox_picture(picture, 64)
+    assert (square[0] == 200).all() and (square[1:] == 114).all()
+    assert scale == (64 / 3000, 1 / 4)
+
+
+def test_scores_are_the_logistic_function_however_large():
+    raw = np.zeros((21, 6), np.float32)
+    raw[:, 4:] = [[-1e6, 1e6]] * 20 + [[-2.0, 3.0]]
+    _, scores = decode_rows(raw, 32)
+    assert scores.dtype == np.float32 and scores[0] == pytest.approx([0, 1], abs=1e-20)
+    assert scores[-1] == pytest.approx([1 / (1 + np.exp(2)), 1 / (1 + np.exp(-3))], rel=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
