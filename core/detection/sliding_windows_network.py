@@ -101,6 +101,28 @@ def fold_normalisation(trained: keras.Model, class_count: int) -> keras.Model:
     return plain
 
 
+def unfold_normalisation(
+    plain: keras.Model, class_count: int, windows: NDArray[Any], dropout: float = 0.0
+) -> keras.Model:
+    """A normalised classifier that answers as the plain one does, to train it further; undone by `fold_normalisation`.
+
+    Each normalisation is given the mean and the deviation that its convolution has over `windows` (n, 64, 64, 3), so
+    that it changes nothing in a batch like these.
+    """
+    trained = build_window_classifier(class_count, normalised=True, dropout=dropout)
+    for name in CONVOLUTIONS:
+        kernel, bias = plain.get_layer(name).get_weights()
+        trained.get_layer(name).set_weights([kernel])
+        before = keras.Model(trained.input, trained.get_layer(name).output)(windows.astype(np.float32), training=False)
+        flat = keras.ops.convert_to_numpy(before).reshape(-1, len(bias))  # (n h w, c)
+        mean, variance = flat.mean(axis=0, dtype=np.float64), flat.var(axis=0, dtype=np.float64)
+        norm = trained.get_layer(f"{name}_bn")
+        norm.set_weights([np.sqrt(variance + norm.epsilon), mean + bias, mean, variance])
+    for name in ("fc6", "fc7"):
+        trained.get_layer(name).set_weights(plain.get_layer(name).get_weights())
+    return trained
+
+
 def network_stride_px() -> int:
     """How far apart the windows of the convolutional form lie: the product of all strides."""
     stride = 1

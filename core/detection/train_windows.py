@@ -3,7 +3,7 @@
     python -m core.detection.train_windows --data DIR --out DIR [--minutes 8 | --steps 4000]
 
 It learns from square crops around annotated objects and from windows of background, drawn anew for every batch, and
-in the middle of the run looks through training photographs as it will be used, keeps the background windows that it
+three times in the run looks through training photographs as it will be used, keeps the background windows that it
 takes for objects, and learns from those too (hard negative mining: Felzenszwalb et al. 2010, section 4.4). The
 normalisations that it learns with are folded into the convolutions at the end. Validation photographs are looked at
 for measuring only; the last weights are kept, whatever they measure.
@@ -34,25 +34,31 @@ from core.detection.sliding_windows_network import (
     fold_normalisation,
     fully_convolutional,
     softmax,
+    unfold_normalisation,
 )
-from core.detection.train_windows_data import CLASS_NAMES, GROUPS, Image, Scenes, Square
+from core.detection.train_windows_data import CLASS_NAMES, GROUPS, SMALL_PART_CHANCE, Image, Scenes, Square
 
 log = logging.getLogger("train_windows")
-MINING_AT = 0.45
+MINING_AT = (0.05, 0.35, 0.65)
+MINED_SHARE = 0.4
+# How much of a batch shows objects, and how their classes are drawn: with the cube root of how many there are.
+OBJECTS_SHARE = 0.55
+BALANCE = 1 / 3
+STEPS_PER_EPOCH = 150
 EVALUATION_LEVELS = {"largest_px": 288, "count": 5, "factor": 0.7}
 # Sources whose photographs are annotated well enough for a window without a box to be background.
 BACKGROUND_SOURCES = ("voc2012", "highway")
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of half objects, half background, drawn anew for each."""
+    """Batches of objects and background, drawn anew for each."""
 
     def __init__(self, scenes: Scenes, batch: int, per_epoch: int, seed: int):
         """Draw from `scenes`."""
         super().__init__(workers=1, max_queue_size=8)
         self.scenes, self.batch, self.per_epoch, self.seed, self.epoch = scenes, batch, per_epoch, seed, 0
-        chances = np.sqrt([len(objects) for objects in scenes.objects])
-        self.chances = chances / chances.sum()
+        chances = np.array([len(objects) for objects in scenes.objects]) ** BALANCE
+        self.up_to = np.cumsum(chances / chances.sum())
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -60,7 +66,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def _object(self, rng: np.random.Generator) -> tuple[int, int, Square]:
         while True:
-            group = int(rng.choice(len(GROUPS), p=self.chances))
+            group = min(int(np.searchsorted(self.up_to, rng.random())), len(GROUPS) - 1)
             index, box = self.scenes.objects[group][int(rng.integers(len(self.scenes.objects[group])))]
             square = self.scenes.object_square(index, box, rng)
             if square is not None:
@@ -72,10 +78,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         x = np.empty((self.batch, WINDOW_PX, WINDOW_PX, 3), np.float32)
         labels = np.zeros(self.batch, np.int32)
         for row in range(self.batch):
-            if row % 2:
+            if row < OBJECTS_SHARE * self.batch:
                 group, picture, square = self._object(rng)
                 labels[row] = 1 + group
-            elif self.scenes.mined and rng.random() < 0.5:
+            elif self.scenes.mined and rng.random() < MINED_SHARE:
                 picture, square = self.scenes.mined[int(rng.integers(len(self.scenes.mined)))]
             else:
                 picture, square = self.scenes.background_square(rng)
@@ -215,9 +221,9 @@ def look(network: keras.Model, picture: Image) -> list[ScoreMap]:
     return maps
 
 
-def mine(network: keras.Model, scenes: Scenes, count: int, seed: int) -> list[tuple[int, Square]]:
+def mine(network: keras.Model, scenes: Scenes, count: int, seed: int, turn: int) -> list[tuple[int, Square]]:
     """Windows of background in `count` training photographs that the network takes for an object."""
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 1 + turn])
     convolutional = fully_convolutional(network)
     mined: list[tuple[int, Square]] = []
     for index in rng.permutation(scenes.indices)[:count]:
@@ -269,16 +275,25 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--average-decay", type=float, default=0.998)
-    parser.add_argument("--resume", type=Path, help="run.weights.h5 of an earlier run to go on from")
-    parser.add_argument("--mined-from", type=int, default=300, help="photographs looked through for hard background")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", type=Path, help="run.weights.h5 of an earlier run to go on from")
+    start.add_argument("--start", type=Path, help="weights as they are published, to go on from")
+    parser.add_argument(
+        "--mined-from", type=int, default=300, help="photographs looked through for hard background, each time"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="mixed_bfloat16")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "mixed_bfloat16"),
+        default="float32",
+        help="mixed_bfloat16 only where the processor multiplies it: without such instructions it is many times slower",
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     archive = load_archive(args.data)
-    scenes = Scenes(archive, archive.indices("train"), use_teacher=True)
+    scenes = Scenes(archive, archive.indices("train"), use_teacher=True, small_part_chance=SMALL_PART_CHANCE)
     counts = {name: len(objects) for name, objects in zip(CLASS_NAMES, scenes.objects, strict=True)}
     log.info("objects: %s", counts)
     validation = validation_windows(archive)
@@ -303,15 +318,21 @@ def main() -> None:
         loss=cross_entropy,
         jit_compile=False,
     )
-    batches = Batches(scenes, args.batch, 150, args.seed)
+    batches = Batches(scenes, args.batch, STEPS_PER_EPOCH, args.seed)
+    if args.start:
+        plain = build_window_classifier(len(GROUPS))
+        plain.load_weights(args.start)
+        model.set_weights(unfold_normalisation(plain, len(GROUPS), batches[0][0], args.dropout).get_weights())
+        average.set_weights(model.get_weights())
     clock = Clock(args, model, average, validation)
-    epoch = 0
+    epoch = turns = 0
     while clock.fraction() < 1.0:
         batches.epoch = epoch
         model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=[clock], verbose=0)
         epoch += 1
-        if not scenes.mined and args.mined_from and clock.fraction() >= MINING_AT:
-            scenes.mined = mine(clock.folded(), scenes, args.mined_from, args.seed)
+        if args.mined_from and turns < len(MINING_AT) and MINING_AT[turns] <= clock.fraction() < 1.0:
+            scenes.mined += mine(clock.folded(), scenes, args.mined_from, args.seed, turns)
+            turns += 1
             log.info("%d hard windows of background", len(scenes.mined))
     plain = clock.folded()
     plain.save_weights(args.out / "last.weights.h5")

@@ -66,3 +66,16 @@ def test_three_ways_to_their_times(open_page):
 def test_the_first_stage_of_mtcnn(open_page):
     app = open_page(PAGE, view="MTCNN's first stage")
     assert "proposals" in texts(app) and "cut out and looked at one by one" in texts(app)
+
+
+def test_the_score_of_mtcnns_first_stage_asks_nothing_anew(open_page, monkeypatch):
+    app = open_page(PAGE, view="MTCNN's first stage")
+    before = texts(app)
+
+    def refuse(task, *args, **kwargs):
+        raise AssertionError(f"{task.__name__} was asked again")
+
+    monkeypatch.setattr(compute.engine(), "call", refuse)
+    app.slider(key="win_face_score").set_value(0.97).run()
+    assert not app.exception
+    assert texts(app) != before and "reach 0.97" in texts(app)

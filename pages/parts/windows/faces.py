@@ -6,7 +6,7 @@ import streamlit as st
 from core.detection.drawing import draw_box, line_px, screen_canvas
 from core.detection.landmarks import SMALLEST_FACE_PX, WINDOW_PX, sensible_smallest_face_px
 from core.detection.sliding_windows_drawing import overlay_heat
-from core.detection.sliding_windows_tasks import FACE_STRIDE_PX, FaceWindows, face_windows
+from core.detection.sliding_windows_tasks import FACE_STRIDE_PX, FaceMap, FaceWindows, face_windows
 from core.detection.suppression import non_max_suppression
 from core.runtime.images import display_jpeg
 from pages.parts.code_tabs import code_tabs
@@ -19,6 +19,8 @@ from pages.parts.pixels import picture
 
 PICTURE_HEIGHT_PX = 390
 TIMEOUT_S = 120.0
+# Asked for is all that the slider can show, so that moving it asks nothing anew.
+LOWEST_SCORE = 0.3
 LAYERS = {"heat": "Score map", "windows": "Windows over the threshold", "moved": "Moved and suppressed"}
 
 
@@ -41,7 +43,7 @@ def view() -> None:
         )
         threshold = st.slider(
             "Score from",
-            0.3,
+            LOWEST_SCORE,
             0.99,
             0.6,
             0.01,
@@ -52,7 +54,7 @@ def view() -> None:
         iou = st.slider("IoU for non-max suppression", 0.0, 1.0, 0.5, 0.05, key="win_face_iou", bind="query-params")
     with shown:
         found: FaceWindows | None = kept_call(
-            face_windows, chosen.pixels, float(smallest), float(threshold), timeout_s=TIMEOUT_S
+            face_windows, chosen.pixels, float(smallest), LOWEST_SCORE, timeout_s=TIMEOUT_S
         )
         if found is None:
             return
@@ -74,8 +76,10 @@ def view() -> None:
                 label_visibility="collapsed",
             )
         index = min(int(wanted), len(found.maps)) - 1
-        kept = non_max_suppression(found.boxes_xyxy, found.scores, None, float(iou)).keep
-        canvas = _drawn(chosen.pixels, found, kept, index, tuple(layers))
+        over = found.scores >= float(threshold)
+        windows_xyxy, boxes_xyxy = found.windows_xyxy[over], found.boxes_xyxy[over]
+        kept = non_max_suppression(boxes_xyxy, found.scores[over], None, float(iou)).keep
+        canvas = _drawn(chosen.pixels, found.maps[index], windows_xyxy, boxes_xyxy[kept], tuple(layers))
         rows, columns = canvas.shape[:2]
         picture(
             display_jpeg(canvas),
@@ -90,7 +94,7 @@ def view() -> None:
     with shown:
         st.markdown(
             f"**{windows:,} windows** in {len(found.maps)} sizes in **{found.time_ms:.0f} ms** · "
-            f"{len(found.scores):,} reach {threshold:.2f}, suppression leaves **{int(kept.sum())}** proposals. The "
+            f"{int(over.sum()):,} reach {threshold:.2f}, suppression leaves **{int(kept.sum())}** proposals. The "
             "second and third stage look at these, cut out."
         )
         st.caption(
@@ -117,18 +121,20 @@ def view() -> None:
         download_picture(canvas, name=f"{chosen.name}_pnet", key="win_face_png", jpeg=True)
 
 
-def _drawn(pixels: np.ndarray, found: FaceWindows, kept: np.ndarray, index: int, layers: tuple[str, ...]) -> np.ndarray:
+def _drawn(
+    pixels: np.ndarray, entry: FaceMap, windows: np.ndarray, moved: np.ndarray, layers: tuple[str, ...]
+) -> np.ndarray:
+    """The picture with a score map, the windows and the moved boxes over it, both xyxy (n, 4), the best first."""
     canvas, scale = screen_canvas(pixels)
     if "heat" in layers:
-        entry = found.maps[index]
         canvas = overlay_heat(canvas, entry.scores, entry.level, scale, WINDOW_PX, FACE_STRIDE_PX)
     canvas = canvas.copy()
     width = max(1, line_px(canvas) // 2)
     if "windows" in layers:
-        for box in found.windows_xyxy[::-1]:
+        for box in windows[::-1]:
             draw_box(canvas, box * scale, (59, 130, 246), width)
     if "moved" in layers:
-        for box in found.boxes_xyxy[kept][::-1]:
+        for box in moved[::-1]:
             draw_box(canvas, box * scale, (249, 115, 22), 2 * width)
     return canvas
 

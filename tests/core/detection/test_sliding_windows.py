@@ -25,6 +25,7 @@ from core.detection.sliding_windows_network import (
     fully_convolutional,
     network_stride_px,
     softmax,
+    unfold_normalisation,
 )
 from core.detection.sliding_windows_snippets import compare_dense_as_convolution
 from core.detection.sliding_windows_tasks import compare_ways, face_windows, score_windows
@@ -88,6 +89,15 @@ class TestTheTwoForms:
         assert ops.convert_to_numpy(plain(windows)) == pytest.approx(
             ops.convert_to_numpy(trained(windows, training=False)), abs=2e-4
         )
+
+    def test_unfolding_keeps_the_answers_and_changes_nothing_in_a_batch(self, random_classifier):
+        windows = np.stack([picture(64, 64, seed) for seed in range(6)]).astype(np.float32)
+        trained = unfold_normalisation(random_classifier, 4, windows)
+        expected = ops.convert_to_numpy(random_classifier(windows))
+        assert ops.convert_to_numpy(trained(windows, training=False)) == pytest.approx(expected, abs=1e-3)
+        assert ops.convert_to_numpy(trained(windows, training=True)) == pytest.approx(expected, abs=1e-3)
+        folded = fold_normalisation(trained, 4)
+        assert ops.convert_to_numpy(folded(windows)) == pytest.approx(expected, abs=1e-3)
 
 
 class TestTheLayers:
