@@ -14,6 +14,16 @@ from core.detection.predictions import NetworkAnswer
 
 FORMS = ("rcnn", "fast_rcnn", "faster_rcnn")
 FORM_TITLES = {"rcnn": "R-CNN", "fast_rcnn": "Fast R-CNN", "faster_rcnn": "Faster R-CNN", "embedded": "YOLO"}
+# What the forms spend their time on.
+STAGES = (
+    "selective search",
+    "backbone, once",
+    "regions classified",
+    "proposals by the network",
+    "one pass",
+    "backbone on every crop",
+    "crops warped",
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from core.detection.drawing import draw_detections, screen_canvas
 from core.detection.evaluation import ImageDetections
 from core.detection.predictions import select
 from core.detection.proposals import MOST_PROPOSALS, SearchResult
-from core.detection.rcnn.results import FORM_TITLES, FormAnswer
+from core.detection.rcnn.results import FORM_TITLES, STAGES, FormAnswer
 from core.detection.report_rows import coco_rows
 from core.runtime.images import display_jpeg
 from core.runtime.jobs import JobView
@@ -137,8 +137,8 @@ def _missing_panel(image: ChosenImage, count: int) -> None:
             job_view(JOB, draw_live=functools.partial(_draw_crops, image.name))
         else:
             st.info(
-                f"The backbone would run {count:,} times. Start it on the left: it takes seconds, the others "
-                "take a fraction of one.",
+                f"The backbone would run {count:,} times, which takes seconds. Start it with the button beside the "
+                "pictures.",
                 icon=":material/hourglass_empty:",
             )
 
@@ -155,16 +155,18 @@ def _panel(image: ChosenImage, form: FormAnswer, confidence: float) -> None:
     drawn = draw_detections(canvas, found, form.answer.class_names)
     objects = "1 object" if len(found.scores) == 1 else f"{len(found.scores)} objects"
     title = FORM_TITLES[form.form]
-    st.image(display_jpeg(drawn, max_width_px=720), width="stretch", caption=f"{title}: {objects}")
-    st.caption(f"**{title} · {form.total_ms:,.0f} ms** · {WHAT_IT_DOES[form.form]}")
+    st.image(display_jpeg(drawn, max_width_px=720), width="stretch", alt=f"{image.name} with {objects} of {title}")
+    st.caption(f"**{title} · {form.total_ms:,.0f} ms** · {objects}: {WHAT_IT_DOES[form.form]}")
 
 
 def _times(answers: list[FormAnswer]) -> None:
     st.markdown("**Where the time goes**")
     chart, table = st.columns([1.5, 1], gap="medium")
-    names = list(dict.fromkeys(stage.name for answer in answers for stage in answer.stages))
+    present = {stage.name for answer in answers for stage in answer.stages}
     figure = go.Figure()
-    for index, name in enumerate(names):
+    for index, name in enumerate(STAGES):  # each stage keeps its colour, whichever forms are there
+        if name not in present:
+            continue
         times = [sum(stage.ms for stage in answer.stages if stage.name == name) for answer in answers]
         figure.add_trace(
             go.Bar(
@@ -225,21 +227,27 @@ def _mathematics(found: SearchResult, count: int, by_form: dict[str, FormAnswer]
     search, backbone, head = (stage.ms for stage in fast.stages)
     slow = by_form.get("rcnn")
     lines = [
-        rf"t_{{Fast}} = t_{{search}} + t_{{backbone}} + n\,t_{{region}} = {number(search)} + {number(backbone)} + "
-        rf"{count}\cdot{number(head / max(count, 1))} = {number(fast.total_ms, 4)}\text{{ ms}}",
+        r"t_{Fast} = t_{search} + t_{backbone} + n\,t_{region}",
+        rf"t_{{Fast}} = {_ms(search)} + {_ms(backbone)} + {count}\cdot{number(head / max(count, 1))} = "
+        rf"{_ms(fast.total_ms)}\text{{ ms}}",
     ]
     if slow is not None:
         crops = sum(stage.ms for stage in slow.stages[1:])
-        lines.append(
-            rf"t_{{R-CNN}} = t_{{search}} + n\,t_{{crop}} = {number(slow.stages[0].ms)} + {count}\cdot"
-            rf"{number(crops / max(count, 1))} = {number(slow.total_ms, 4)}\text{{ ms}}"
-        )
+        lines += [
+            r"t_{R-CNN} = t_{search} + n\,t_{crop}",
+            rf"t_{{R-CNN}} = {_ms(slow.stages[0].ms)} + {count}\cdot{number(crops / max(count, 1))} = "
+            rf"{_ms(slow.total_ms)}\text{{ ms}}",
+        ]
     formula(
         lines[0],
         *lines[1:],
         explanation="R-CNN pays the backbone for every proposal, Fast R-CNN once; what is left is the search, which "
         "Faster R-CNN replaces by a network on the map that is there already. YOLO leaves out the second look.",
     )
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else number(value)
 
 
 def _downloads(image: ChosenImage, answers: list[FormAnswer], confidence: float) -> None:

@@ -86,7 +86,11 @@ def view() -> None:
             encode_png(draw_pooling(values, pooled, way or "max", cell_px)),
             width="stretch",
             caption=f"Channel {channel}: {values.shape[0]} × {values.shape[1]} cells of {shared.stride_px} px; "
-            + ("a dot marks the cell whose value is taken" if way == "max" else "dots are the points that are read"),
+            + (
+                "a dot marks the cell whose value is taken. Bins share rows and columns where 7 does not divide them."
+                if way == "max"
+                else "dots are the points that are read."
+            ),
         )
     with right:
         st.markdown(f"**{pooled.mean.shape[0]} × {pooled.mean.shape[1]} values** that the head sees of this channel")

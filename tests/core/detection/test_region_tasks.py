@@ -13,7 +13,7 @@ from core.detection.embedded import WEIGHTS_FOLDER
 from core.detection.predictions import PictureError, select
 from core.detection.proposals_samples import KNOWN_OBJECTS
 from core.detection.rcnn.forms import CROP_PX, best_proposals, warp_crops
-from core.detection.rcnn.results import FORMS
+from core.detection.rcnn.results import FORMS, STAGES
 from core.detection.tasks import run_network
 from core.runtime import weights
 from core.runtime.images import encode_png
@@ -65,6 +65,8 @@ def test_stages_are_timed_and_the_crop_form_reports_and_stops(searched):
     assert fast.regions_xyxy.shape == (130, 4)
     assert 1 <= len(faster.regions_xyxy) <= 150
     assert yolo.total_ms > 0
+    assert {stage.name for form in (answer, fast, faster, yolo) for stage in form.stages} == set(STAGES)
+    assert region_tasks.MOST_REGIONS >= len(faster.regions_xyxy)
     stopped = Report()
     stopped._cancelled.set()
     with pytest.raises(JobCancelled):
@@ -80,7 +82,7 @@ def test_no_proposal_gives_no_box():
 
 def test_the_shared_map_covers_the_picture():
     shared = region_tasks.shared_features(load_sample("motorcycle"))  # 741 x 500
-    assert shared.features.shape == (22, 32, 96)
+    assert shared.features.shape == (22, 32, region_tasks.MAP_CHANNELS)
     assert shared.features.min() >= 0
     assert shared.regions_xyxy[:, 2].max() <= 741.5
 
