@@ -95,7 +95,8 @@ def flattened(model: Any, side_px: int, channels: int) -> Any:
         return functional
     inputs = keras.Input((side_px, side_px, channels), name="picture")
     try:
-        return keras.Model(inputs, _apply(functional, [inputs])[0], name=model.name)
+        outputs = _apply(functional, [inputs])
+        return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"The model {model.name!r} cannot take an input of {side_px}x{side_px}x{channels}: {first_sentence(error)}"

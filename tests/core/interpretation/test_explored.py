@@ -185,6 +185,17 @@ def test_what_cannot_be_looked_into_is_a_sentence():
     assert left_out.left_out == 1 and [layer.name for layer in left_out.layers] == ["conv"]
 
 
+def test_a_network_with_two_answers_keeps_both_and_has_no_class_to_look_for():
+    import keras
+
+    inputs = keras.Input((None, None, 3), name="rgb")
+    maps = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D(name="average")(maps)
+    both = keras.Model(inputs, [keras.layers.Dense(2, name="one")(pooled), keras.layers.Dense(3, name="two")(pooled)])
+    assert len(flattened(both, 16, 3).outputs) == 2
+    assert "gives 2 answers" in tasks.describe(ExploredSubject(keras_bytes(both), (16, 16, 3))).why_no_cam
+
+
 def test_a_flattened_model_answers_as_the_nested_one():
     model = network_with_a_known_unit(nested=True)
     flat = flattened(model, SIDE_PX, 3)
