@@ -178,5 +178,5 @@ def turned_photographs(size_px: int = 384) -> tuple[tuple[str, Image], ...]:
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(206, 208, 214),
         )
-        made.append((f"turned {angle:+.0f}°, {zoom:g} times", np.asarray(view, np.uint8)))
+        made.append((f"{angle:+.0f}°, {zoom:g} ×" if angle else f"0°, {zoom:g} ×", np.asarray(view, np.uint8)))
     return tuple(made)

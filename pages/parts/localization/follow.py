@@ -8,10 +8,9 @@ import streamlit as st
 
 from core.detection import landmarks_tasks as tasks
 from core.detection.batch import PictureFile
-from core.detection.drawing import screen_canvas
 from core.detection.landmarks import LANDMARKS, crop_around, draw_faces, eye_line_degrees, in_face, turned_photographs
 from core.detection.landmarks_tasks import Followed, FollowedPhoto
-from core.runtime.images import content_hash, display_jpeg, encode_jpeg
+from core.runtime.images import content_hash, display_jpeg, encode_jpeg, fit_within
 from core.runtime.jobs import JobView
 from pages.parts.downloads import download_table
 from pages.parts.figures import LINE_COLOURS, show
@@ -22,7 +21,7 @@ from pages.parts.job_view import ACTIVE, current_job, duration, job_view, start_
 JOB = "landmarks"
 MOST_PHOTOS = 24
 STARTED_BY_ITSELF = "_loc_follow_started"
-GRID_COLUMNS = 6
+TILE_PX, THUMBNAIL_PX = 104, 260
 
 
 def view() -> None:
@@ -67,8 +66,9 @@ def view() -> None:
             draw_result=functools.partial(_draw_result, landmark),
         )
         if job is not None and job.state in ACTIVE and files == _turned():
-            for column, file in zip(st.columns(len(files)), files, strict=True):
-                column.image(file.data, width="stretch", alt=f"The photograph {file.name}, to be looked at")
+            with st.container(horizontal=True, gap="small"):
+                for file in files:
+                    st.image(file.data, width=TILE_PX, alt=f"The photograph {file.name}, to be looked at")
             st.caption("The photographs that are being looked at. The first of them waits until MTCNN is loaded.")
 
 
@@ -116,25 +116,18 @@ def _draw_result(landmark: int, followed: Followed, job: JobView) -> None:
     if not found:
         st.info("No face was found in any of the photographs.", icon=":material/search_off:")
         return
-    first, *_ = st.columns([1])
-    with first:
-        _pictures(found, landmark, job.id)
-    table = _table(found, landmark)
-    numbers, chart = st.columns([1.5, 1.2], gap="medium")
-    with numbers:
-        st.dataframe(table, hide_index=True, width="stretch", key="loc_follow_table")
-        download_table(_all_landmarks(found), name="landmarks", key="loc_follow_csv", label="All landmarks (CSV)")
-    with chart:
-        _chart(found, landmark)
+    _pictures(found, landmark, job.id)
+    st.dataframe(_table(found, landmark), hide_index=True, width="stretch", key="loc_follow_table")
+    download_table(_all_landmarks(found), name="landmarks", key="loc_follow_csv", label="All landmarks (CSV)")
+    _chart(found, landmark)
     _spread(found, landmark, followed)
 
 
 def _pictures(found: list[FollowedPhoto], landmark: int, job_id: str) -> None:
-    """The photographs in rows, and under each what lies around the landmark."""
-    for start in range(0, len(found), GRID_COLUMNS):
-        columns = st.columns(GRID_COLUMNS)
-        for column, photo in zip(columns, found[start : start + GRID_COLUMNS], strict=False):
-            with column:
+    """The photographs, as many in a row as there is room for, and under each what lies around the landmark."""
+    with st.container(horizontal=True, gap="small"):
+        for photo in found:
+            with st.container(width=TILE_PX, gap="small"):
                 whole, crop = _drawn(job_id, content_hash(photo.pixels), landmark, photo)
                 st.image(whole, width="stretch", alt=f"{photo.name} with landmark {landmark + 1} marked")
                 st.image(crop, width="stretch", alt=f"What lies around landmark {landmark + 1} in {photo.name}")
@@ -146,9 +139,10 @@ def _drawn(job_id: str, sha256: str, landmark: int, _photo: FollowedPhoto) -> tu
     """The photograph with its landmark and the part around it, as JPEG."""
     face = _photo.face
     if face is None:
-        return display_jpeg(_photo.pixels), b""
-    canvas, scale = screen_canvas(_photo.pixels)
-    whole = draw_faces(canvas, [face], scale, landmark=landmark)
+        return display_jpeg(fit_within(_photo.pixels, THUMBNAIL_PX)), b""
+    # Drawn as small as it is shown, so that the mark keeps its size on the screen.
+    canvas = fit_within(_photo.pixels, THUMBNAIL_PX)
+    whole = draw_faces(canvas, [face], canvas.shape[1] / _photo.pixels.shape[1], landmark=landmark)
     side = 0.6 * (face.box_xyxy[2] - face.box_xyxy[0])
     return display_jpeg(whole, 480), display_jpeg(crop_around(_photo.pixels, face.points[landmark], side))
 
@@ -213,7 +207,7 @@ def _chart(found: list[FollowedPhoto], landmark: int) -> None:
     figure.update_xaxes(range=[0, 1], title="x in the face’s box", constrain="domain")
     figure.update_yaxes(range=[1, 0], title="y", scaleanchor="x", scaleratio=1.2, constrain="domain")
     figure.update_layout(
-        height=300, margin={"l": 8, "r": 8, "t": 10, "b": 8}, legend={"orientation": "v", "font": {"size": 11}}
+        height=340, margin={"l": 8, "r": 8, "t": 10, "b": 8}, legend={"orientation": "v", "font": {"size": 12}}
     )
     show(figure, key="loc_follow_chart")
 
@@ -225,8 +219,8 @@ def _spread(found: list[FollowedPhoto], landmark: int, followed: Followed) -> No
     k = landmark + 1
     if len(faces) > 1:
         formula(
-            rf"\sigma(l_{{{k}x}}) = {in_image[:, 0].std():.3f}, \quad \sigma(l_{{{k}y}}) = {in_image[:, 1].std():.3f}"
-            rf"\qquad \text{{in the face’s box: }} {inside[:, 0].std():.3f}, \; {inside[:, 1].std():.3f}",
+            rf"\sigma(l_{{{k}x}}) = {in_image[:, 0].std():.3f}, \quad \sigma(l_{{{k}y}}) = {in_image[:, 1].std():.3f}",
+            rf"\text{{in the face’s box: }} {inside[:, 0].std():.3f}, \; {inside[:, 1].std():.3f}",
             explanation=f"Landmark {k} is the {LANDMARKS[landmark]} in all {len(faces)} photographs, which is what "
             "makes it learnable. In the picture it wanders with the face (standard deviation in fractions of the "
             f"picture), in the face's own box it hardly does. Found in {duration(followed.seconds)}.",

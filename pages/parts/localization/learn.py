@@ -88,10 +88,16 @@ def _scenes(split: str, count: int, seed: int) -> SceneSet:
     return draw_scenes(split, count, seed)
 
 
-def _before(settings: LocalizerSettings) -> None:
+def _examples() -> SceneSet:
+    """Draw eight of the scenes to learn from, and return them."""
     examples = _scenes("train", SHOWN, 1)
     sheet = contact_sheet(examples.images, examples.targets, None)
     st.image(display_jpeg(sheet), width=SHEET_PX, alt="Eight drawn roads with their true boxes")
+    return examples
+
+
+def _before(settings: LocalizerSettings) -> None:
+    examples = _examples()
     st.markdown(
         f"Roads of 64 × 64 px, each with one {', '.join(CLASS_NAMES[:-1])} or {CLASS_NAMES[-1]} somewhere, or with "
         f"nothing: here eight of those to learn from, with their true boxes. A network of four convolutions learns "
@@ -109,6 +115,8 @@ def _vectors(vectors: np.ndarray) -> pd.DataFrame:
 
 
 def _draw_live(job: JobView) -> None:
+    if job.preview is None and not job.metrics:
+        _examples()
     if isinstance(job.preview, bytes):
         st.image(job.preview, width=SHEET_PX, alt="Eight validation scenes with the predicted and the true boxes")
         st.caption("Validation scenes after the latest epoch: dashed green the true box, in colour the predicted one.")
@@ -137,12 +145,16 @@ def _curves(loss: Line, iou: Line, accuracy: Line, *, key: str) -> None:
 
 def _draw_result(trained: TrainedLocalizer, job: JobView) -> None:
     scores = trained.test
-    ended = "" if trained.ended == "epochs" else ", when its time was over"
-    st.success(
-        f"Learned from {trained.settings.scenes:,} scenes in {len(trained.history)} epochs, "
-        f"{duration(trained.seconds)}{ended}. On {tasks.TEST_SCENES} scenes that it had never seen:",
-        icon=":material/check_circle:",
-    )
+    learned = f"Learned from {trained.settings.scenes:,} scenes in {len(trained.history)} epochs"
+    measured = f"On {tasks.TEST_SCENES} scenes that it had never seen:"
+    if trained.ended == "epochs":
+        st.success(f"{learned}, {duration(trained.seconds)}. {measured}", icon=":material/check_circle:")
+    else:
+        st.warning(
+            f"{learned} of {trained.settings.epochs}: its time was over after {duration(trained.seconds)}. With fewer "
+            f"scenes it comes through. {measured}",
+            icon=":material/timer_off:",
+        )
     first, second, third, fourth = st.columns(4)
     first.metric("Mean IoU", f"{scores.mean_iou:.3f}", help="Of the predicted with the true box, over all objects.")
     second.metric("Answers all right", f"{100 * scores.accuracy:.1f} %", help="Found and of the right class, or empty.")
@@ -220,7 +232,7 @@ def _mathematics(settings: LocalizerSettings) -> None:
     steps = settings.scenes // tasks.BATCH
     formula(
         r"J(W) = \frac{1}{m}\sum_{j=1}^{m} E(\hat y^{(j)}, y^{(j)})",
-        rf"J(W) = \frac{{1}}{{{tasks.BATCH}}}\sum_{{j=1}}^{{{tasks.BATCH}}} E(\hat y^{{(j)}}, y^{{(j)}}), \qquad "
+        rf"J(W) = \frac{{1}}{{{tasks.BATCH}}}\sum_{{j=1}}^{{{tasks.BATCH}}} E(\hat y^{{(j)}}, y^{{(j)}})",
         rf"{settings.epochs} \cdot \left\lfloor\frac{{{number(settings.scenes)}}}{{{tasks.BATCH}}}\right\rfloor "
         rf"= {number(settings.epochs * steps)} \text{{ steps}}",
         explanation="E is the loss of the first view, with the box's terms times 10: errors of fractions are small "
