@@ -13,6 +13,7 @@ import numpy as np
 from core.runtime.report import Report
 from core.runtime.settings import load_settings
 from core.training.datasets import ImageDataset
+from core.training.experiments.program_runs import ProgramComparison, compare_programs
 from core.training.experiments.settings import (
     AugmentationSettings,
     EnsembleLook,
@@ -102,6 +103,29 @@ def ensemble_look(settings: EnsembleSettings) -> EnsembleLook:
     from core.training.experiments import looks
 
     return looks.ensemble_look(_open(settings.data), settings)
+
+
+def compare_hog(settings: HogSettings) -> ProgramComparison:
+    """A linear SVM's decisions on HOG, by libraries and by hand."""
+    from core.training.experiments import snippets
+
+    return compare_programs(snippets.hog_snippets(settings), "Each decides on the same 20 digits, (20, 10) numbers.")
+
+
+def compare_ensemble(settings: EnsembleSettings) -> ProgramComparison:
+    """The mean of networks' probabilities in NumPy, TensorFlow and Keras."""
+    from core.training.experiments import snippets
+
+    return compare_programs(
+        snippets.ensemble_snippets(settings), "Each averages the same answers, (4, 10) probabilities; Keras in float32."
+    )
+
+
+def compare_crops(settings: MultiCropSettings) -> ProgramComparison:
+    """The mean answer to ten crops in NumPy, TensorFlow and Keras."""
+    from core.training.experiments import snippets
+
+    return compare_programs(snippets.crop_snippets(settings), "Each answers the same photograph, 10 probabilities.")
 
 
 def varied(settings: AugmentationSettings, seed: int = 0) -> PictureSample:

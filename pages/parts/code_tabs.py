@@ -44,6 +44,7 @@ def code_tabs(
     compare: Callable[[], Comparison | None] | None = None,
     fingerprint: str = "",
     inputs: str = "",
+    hint: str = "Runs the code above on this page's input, with this page's settings.",
 ) -> None:
     """Draw the code in tabs and, with `compare`, a button that runs all of it and shows times and differences.
 
@@ -53,6 +54,7 @@ def code_tabs(
         compare: Runs exactly these texts in a worker and answers with a `Comparison` (or None after an error).
         inputs: Lines that define the programs' inputs, shown below the imports so that each runs as it stands.
         fingerprint: Identifies the inputs: an old comparison is not shown beside new settings.
+        hint: What the button does, shown until it has been pressed.
     """
     named = list(snippets.items())
     # Only the open tab is filled: colouring code that nobody sees would slow every slider of the page.
@@ -70,7 +72,7 @@ def code_tabs(
             st.session_state[kept] = (fingerprint, compare())
     made_for, result = st.session_state.get(kept, (None, None))
     if result is None or made_for != fingerprint:
-        st.caption("Runs the code above on this page's input, with this page's settings.")
+        st.caption(hint)
         return
     times, differences = st.columns(2)
     times.dataframe(

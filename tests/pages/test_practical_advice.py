@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from core.training.experiments import snippets
 from core.training.experiments.settings import (
     AugmentationSettings,
     EnsembleSettings,
@@ -12,7 +13,6 @@ from core.training.experiments.settings import (
     MultiCropSettings,
     TransferSettings,
 )
-from pages.parts.advice import snippets
 
 PAGE = "practical_advice"
 VIEWS = {
@@ -97,21 +97,42 @@ def run(code):
 
 def test_the_code_of_hog_is_the_same_by_hand():
     programs = snippets.hog_snippets(HogSettings())
-    by_hand, by_library = (run(programs[name])["result"] for name in ("NumPy", "scikit-image, scikit-learn"))
-    np.testing.assert_allclose(by_hand, by_library, atol=1e-6)
+    names = [run(programs[name]) for name in ("NumPy", "scikit-image, scikit-learn")]
+    np.testing.assert_allclose(names[0]["features"], names[1]["features"], atol=1e-6)
+    assert names[0]["result"].shape == (20, 10)
+    np.testing.assert_allclose(names[0]["result"], names[1]["result"], atol=1e-3)
 
 
 def test_the_code_of_ten_crops_is_the_same_everywhere():
     results = [np.asarray(run(code)["result"]) for code in snippets.crop_snippets(MultiCropSettings()).values()]
-    assert results[0].shape == (10, 179, 179, 3)
-    assert all((one == results[0]).all() for one in results)
+    assert results[0].shape == (10,) and results[0].sum() == pytest.approx(1)
+    for one in results[1:]:
+        np.testing.assert_allclose(one, results[0], atol=1e-5)
 
 
 def test_the_code_of_an_ensemble_is_the_same_by_hand():
-    programs = snippets.ensemble_snippets(EnsembleSettings(members=2, per_class=5))
-    by_hand, tensorflow = (np.asarray(run(programs[name])["result"]) for name in ("NumPy", "TensorFlow"))
-    np.testing.assert_allclose(by_hand, tensorflow)
-    assert 0.3 < run(programs["Keras"])["result"] <= 1
+    settings = EnsembleSettings(members=2, per_class=5)
+    by_hand, *others = (np.asarray(run(code)["result"]) for code in snippets.ensemble_snippets(settings).values())
+    assert by_hand.shape == (4, 10) and len(others) == 2
+    for one in others:
+        np.testing.assert_allclose(one, by_hand, atol=1e-6)
+    (trained,) = snippets.trained_ensemble(settings).values()
+    assert 0.3 < run(trained)["result"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "programs", "largest"),
+    [("crops", "crops_code", 3, 1e-5), ("hog", "hog_code", 2, 1e-3), ("ensemble", "ensemble_code", 3, 1e-6)],
+)
+def test_the_code_can_be_run_and_compared(open_page, view, key, programs, largest):
+    app = open_page(PAGE, advice_view=VIEWS[view])
+    app.button(key=f"{key}_run").click().run(timeout=300)
+    assert not app.exception and not app.error
+    tables = [table.value for table in app.dataframe]
+    (times,) = (table for table in tables if "Time (ms)" in table)
+    (differences,) = (table for table in tables if "Largest difference" in table)
+    assert len(times) == programs and (times["Time (ms)"] > 0).all()
+    assert (differences["Largest difference"] <= largest).all()
 
 
 def test_the_code_of_the_softmax_layer_learns():

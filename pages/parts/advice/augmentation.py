@@ -15,6 +15,7 @@ from core.training.experiments.settings import (
     PLAIN_TRAINING,
     AugmentationSettings,
 )
+from core.training.experiments.snippets import augmentation_snippets
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
@@ -27,7 +28,6 @@ from pages.parts.advice.controls import (
     times_over,
 )
 from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
-from pages.parts.advice.snippets import augmentation_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
 from pages.parts.formula import formula, number

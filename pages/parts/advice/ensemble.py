@@ -10,6 +10,7 @@ from core.runtime.images import display_jpeg
 from core.training import experiment_tasks as tasks
 from core.training.experiments.measurements import Measurement, gain_over_members, summarise
 from core.training.experiments.settings import ENSEMBLE, MEMBER, EnsembleExample, EnsembleResult, EnsembleSettings
+from core.training.experiments.snippets import ensemble_snippets, trained_ensemble
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
@@ -21,8 +22,8 @@ from pages.parts.advice.controls import (
     steps_control,
 )
 from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
-from pages.parts.advice.snippets import ensemble_snippets
 from pages.parts.code_tabs import code_tabs
+from pages.parts.compute import compute
 from pages.parts.figures import show
 from pages.parts.formula import formula
 from pages.parts.kept_calls import kept_call
@@ -190,4 +191,12 @@ def _advice(settings: EnsembleSettings, result: EnsembleResult | None) -> None:
         )
     st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
-    code_tabs(ensemble_snippets(settings), key="ensemble_code")
+    code_tabs(
+        ensemble_snippets(settings),
+        key="ensemble_code",
+        compare=lambda: compute(tasks.compare_ensemble, settings),
+        fingerprint=f"{settings.members}",
+        hint="Runs the code above with as many networks as are set here, on the answers that it draws at random.",
+    )
+    with st.expander("With networks that are trained, as one Keras model"):
+        code_tabs(trained_ensemble(settings), key="ensemble_trained")

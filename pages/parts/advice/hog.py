@@ -9,6 +9,7 @@ from core.runtime.images import display_jpeg
 from core.training import experiment_tasks as tasks
 from core.training.experiments.measurements import Measurement, differences
 from core.training.experiments.settings import CNN, HOG_SVM, PIXEL_SVM, ExperimentResult, HogSettings
+from core.training.experiments.snippets import hog_snippets
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     counted,
@@ -20,8 +21,8 @@ from pages.parts.advice.controls import (
     times_over,
 )
 from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
-from pages.parts.advice.snippets import hog_snippets
 from pages.parts.code_tabs import code_tabs
+from pages.parts.compute import compute
 from pages.parts.figures import show
 from pages.parts.formula import formula, number
 from pages.parts.kept_calls import kept_call
@@ -187,4 +188,10 @@ def _advice(settings: HogSettings, result: ExperimentResult | None) -> None:
         )
     st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
-    code_tabs(hog_snippets(settings), key="hog_code")
+    code_tabs(
+        hog_snippets(settings),
+        key="hog_code",
+        compare=lambda: compute(tasks.compare_hog, settings),
+        fingerprint=f"{settings}",
+        hint="Runs the code above with this page's settings, on the digits that it names.",
+    )

@@ -11,6 +11,7 @@ from core.training import experiment_tasks as tasks
 from core.training.experiments.crops import PLACES, crop_boxes, ten_crops
 from core.training.experiments.measurements import Measurement, gain_over_setting, summarise
 from core.training.experiments.settings import CROPS, CropExample, MultiCropResult, MultiCropSettings
+from core.training.experiments.snippets import crop_snippets
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     count_control,
@@ -23,8 +24,8 @@ from pages.parts.advice.controls import (
     times_over,
 )
 from pages.parts.advice.experiment import Experiment, draw_experiment, draw_numbers, gain, start_button
-from pages.parts.advice.snippets import crop_snippets
 from pages.parts.code_tabs import code_tabs
+from pages.parts.compute import compute
 from pages.parts.figures import show
 from pages.parts.formula import formula, number
 from pages.parts.image_input import image_input
@@ -204,4 +205,10 @@ def _advice(settings: MultiCropSettings, result: MultiCropResult | None) -> None
         )
     st.caption(PAPER)
     st.subheader("The same as code", anchor=False)
-    code_tabs(crop_snippets(settings), key="crops_code")
+    code_tabs(
+        crop_snippets(settings),
+        key="crops_code",
+        compare=lambda: compute(tasks.compare_crops, settings),
+        fingerprint=f"{settings.crop_share}",
+        hint="Runs the code above with this page's crops, on the photograph that it names.",
+    )

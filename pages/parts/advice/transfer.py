@@ -8,6 +8,7 @@ from core.training import experiment_tasks as tasks
 from core.training.experiments.backbone import BACKBONES, available_backbones
 from core.training.experiments.measurements import Measurement, differences
 from core.training.experiments.settings import FROZEN, SCRATCH, TUNED, TransferResult, TransferSettings
+from core.training.experiments.snippets import transfer_snippets
 from pages.parts.advice.charts import error_chart
 from pages.parts.advice.controls import (
     counted,
@@ -19,7 +20,6 @@ from pages.parts.advice.controls import (
     times_over,
 )
 from pages.parts.advice.experiment import LOOK_TIMEOUT_S, Experiment, draw_experiment, draw_numbers, gain, start_button
-from pages.parts.advice.snippets import transfer_snippets
 from pages.parts.code_tabs import code_tabs
 from pages.parts.figures import show
 from pages.parts.formula import formula, number

@@ -1,8 +1,10 @@
-"""The experiments' ideas as programs to copy: each runs as it stands, on the digits that scikit-learn carries.
+"""The experiments' ideas as programs to copy: each runs as it stands, on what scikit-learn carries.
 
-`result` is what the programs of one view have in common: tests hold that they agree where they do the same.
+`result` is what the programs of one view have in common. Where they do the same, they are what `snippet_runs` runs
+and compares; only the computation below `MARK` is timed there. Only numbers of the settings go into a text.
 """
 
+from core.convolution.snippets import MARK
 from core.training.experiments.settings import (
     AugmentationSettings,
     EnsembleSettings,
@@ -110,22 +112,26 @@ def augmentation_snippets(settings: AugmentationSettings) -> dict[str, str]:
 
 
 def hog_snippets(settings: HogSettings) -> dict[str, str]:
-    """HOG and SVM with scikit-image and scikit-learn, and HOG by hand."""
+    """HOG and a linear SVM's decision with scikit-image and scikit-learn, and both by hand; `result` is the same."""
     options = (
         f"orientations={settings.orientations}, pixels_per_cell=({settings.cell_px}, {settings.cell_px}), "
         f"cells_per_block=({settings.block_cells}, {settings.block_cells})"
     )
-    large = "x = x.repeat(4, axis=1).repeat(4, axis=2)  # (1797, 32, 32)\n"
+    digits = DIGITS.format(training=144) + "x = x.repeat(4, axis=1).repeat(4, axis=2)  # (1797, 32, 32)\n"
+    machine = (
+        f"machine = LinearSVC(C={settings.svm_c!r}, random_state=0)\n"
+        "machine.fit(np.stack([hog({options}) for one in x[train]]), digits.target[train])\n"
+    )
     return {
         "scikit-image, scikit-learn": "import numpy as np\nfrom skimage.feature import hog\n"
         "from sklearn.datasets import load_digits\nfrom sklearn.svm import LinearSVC\n\n"
-        + DIGITS.format(training=144)
-        + large
-        + f"features = np.stack([hog(one, {options}) for one in x])\n"
-        f"machine = LinearSVC(C={settings.svm_c!r}).fit(features[train], digits.target[train])\n"
-        "print(machine.score(features[test], digits.target[test]))\n"
-        "result = features[0]\n",
-        "NumPy": "import numpy as np\nfrom sklearn.datasets import load_digits\n\n\n"
+        + digits
+        + machine.replace("{options}", f"one, {options}")
+        + f"{MARK}\n"
+        + f"features = np.stack([hog(one, {options}) for one in x[test[:20]]])\n"
+        "result = machine.decision_function(features)  # (20, 10): how far on each class's side of its plane\n"
+        "print(np.mean(result.argmax(axis=1) == digits.target[test[:20]]))\n",
+        "NumPy": "import numpy as np\nfrom sklearn.datasets import load_digits\nfrom sklearn.svm import LinearSVC\n\n\n"
         f"def hog(picture, orientations={settings.orientations}, cell={settings.cell_px}, "
         f"block={settings.block_cells}):\n"
         '    """Histograms of oriented gradients of a grey picture (H, W), as Dalal and Triggs 2005."""\n'
@@ -148,25 +154,52 @@ def hog_snippets(settings: HogSettings) -> dict[str, str]:
         "            v = np.minimum(v / np.sqrt((v**2).sum() + 1e-10), 0.2)  # no single gradient rules\n"
         "            blocks.append(v / np.sqrt((v**2).sum() + 1e-10))\n"
         "    return np.concatenate(blocks)\n\n\n"
-        'x = (load_digits().images * 255 / 16).astype("uint8")\n' + large + "result = hog(x[0])\nprint(result.shape)\n",
+        + digits
+        + machine.replace("{options}", "one")
+        + f"{MARK}\n"
+        + "features = np.stack([hog(one) for one in x[test[:20]]])\n"
+        "result = features @ machine.coef_.T + machine.intercept_  # (20, 10): w v + b of each class\n"
+        "print(np.mean(result.argmax(axis=1) == digits.target[test[:20]]))\n",
     }
 
 
 def ensemble_snippets(settings: EnsembleSettings) -> dict[str, str]:
-    """The mean of networks' answers, by hand and as one Keras model."""
+    """The mean of networks' answers with three libraries; `result` is the same of all."""
     k = settings.members
+    start = f"\nrng = np.random.default_rng(0)\nlogits = rng.normal(size=({k}, 4, 10))"
+    shape = f"  # {k} networks, 4 pictures, 10 classes\n"
     return {
-        "NumPy": "import numpy as np\n\n"
-        "rng = np.random.default_rng(0)\n"
-        f"logits = rng.normal(size=({k}, 4, 10))  # {k} networks, 4 pictures, 10 classes\n"
-        "p = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)  # softmax of each network\n"
+        "NumPy": "import numpy as np\n"
+        + start
+        + shape
+        + f"{MARK}\n"
+        + "p = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)  # softmax of each network\n"
         "result = p.mean(axis=0)  # (4, 10): outputs are averaged, never weights\n"
         "print(result.argmax(axis=1))\n",
-        "TensorFlow": "import numpy as np\nimport tensorflow as tf\n\n"
-        f"rng = np.random.default_rng(0)\nlogits = tf.constant(rng.normal(size=({k}, 4, 10)))\n"
-        "result = tf.reduce_mean(tf.nn.softmax(logits), axis=0)  # (4, 10)\n"
+        "TensorFlow": "import numpy as np\nimport tensorflow as tf\n"
+        + start
+        + shape
+        + f"{MARK}\n"
+        + "result = tf.reduce_mean(tf.nn.softmax(tf.constant(logits)), axis=0)  # (4, 10)\n"
         "print(tf.argmax(result, axis=1))\n",
-        "Keras": "import keras\nimport numpy as np\nfrom sklearn.datasets import load_digits\n\n"
+        "Keras": "import keras\nimport numpy as np\n"
+        + start
+        + shape
+        + f"members = [keras.Input((10,)) for _ in range({k})]  # put your networks' outputs here\n"
+        "answers = [keras.layers.Softmax()(member) for member in members]\n"
+        "ensemble = keras.Model(members, keras.layers.Average()(answers))\n"
+        + f"{MARK}\n"
+        + "result = np.array(ensemble(list(logits)))  # (4, 10), in float32\n"
+        "print(result.argmax(axis=1))\n",
+    }
+
+
+def trained_ensemble(settings: EnsembleSettings) -> dict[str, str]:
+    """Networks that are trained and averaged, as one Keras model."""
+    k = settings.members
+    return {
+        "Keras: networks that are trained": "import keras\nimport numpy as np\n"
+        "from sklearn.datasets import load_digits\n\n"
         "digits = load_digits()\nx, y = digits.images[..., None] / 16, digits.target\n\n\n"
         "def network(seed):\n"
         "    keras.utils.set_random_seed(seed)  # the members differ in their seed alone\n"
@@ -185,26 +218,31 @@ def ensemble_snippets(settings: EnsembleSettings) -> dict[str, str]:
 
 
 def crop_snippets(settings: MultiCropSettings) -> dict[str, str]:
-    """The ten crops of a picture, with three libraries; `result` is the same of all."""
+    """The mean answer to a picture's ten crops, with three libraries; `result` is the same of all."""
     start = (
-        "from sklearn.datasets import load_sample_image\n\n"
-        'x = load_sample_image("flower.jpg")[:256, :256]  # (256, 256, 3)\n'
+        "import numpy as np\n{library}from sklearn.datasets import load_sample_image\n\n"
+        'x = load_sample_image("flower.jpg")[:256, :256] / np.float32(255)  # (256, 256, 3)\n'
         f"h, w, c = 256, 256, {round(256 * settings.crop_share)}\n"
         "places = [(0, 0), (0, w - c), (h - c, 0), (h - c, w - c), ((h - c) // 2, (w - c) // 2)]\n"
+        "# A softmax layer on the pixels stands for your network.\n"
+        "weights = np.random.default_rng(0).normal(0, 0.01, (c * c * 3, 10)).astype(np.float32)\n" + f"{MARK}\n"
     )
     return {
-        "NumPy": "import numpy as np\n"
-        + start
+        "NumPy": start.replace("{library}", "")
         + "five = np.stack([x[top : top + c, left : left + c] for top, left in places])\n"
-        "result = np.concatenate([five, five[:, :, ::-1]])  # (10, c, c, 3)\n"
-        "# probabilities = model.predict(result).mean(axis=0)\nprint(result.shape)\n",
-        "TensorFlow": "import tensorflow as tf\n"
-        + start
+        "crops = np.concatenate([five, five[:, :, ::-1]])  # (10, c, c, 3)\n"
+        "z = crops.reshape(10, -1) @ weights  # (10, 10)\n"
+        "p = np.exp(z - z.max(axis=1, keepdims=True))\n"
+        "p /= p.sum(axis=1, keepdims=True)\n"
+        "result = p.mean(axis=0)  # (10,): one answer to the picture\nprint(result)\n",
+        "TensorFlow": start.replace("{library}", "import tensorflow as tf\n")
         + "five = tf.stack([tf.image.crop_to_bounding_box(x, top, left, c, c) for top, left in places])\n"
-        "result = tf.concat([five, tf.image.flip_left_right(five)], axis=0)\n"
-        "# probabilities = tf.reduce_mean(model(result), axis=0)\nprint(result.shape)\n",
-        "Keras": "import keras\n" + start + "five = keras.ops.stack(\n"
-        "    [keras.ops.image.crop_images(x, top, left, target_height=c, target_width=c) for top, left in places]\n)\n"
-        "result = keras.ops.concatenate([five, keras.ops.flip(five, axis=2)])\n"
-        "# probabilities = keras.ops.mean(model(result), axis=0)\nprint(result.shape)\n",
+        "crops = tf.concat([five, tf.image.flip_left_right(five)], axis=0)  # (10, c, c, 3)\n"
+        "p = tf.nn.softmax(tf.reshape(crops, (10, -1)) @ weights)  # (10, 10)\n"
+        "result = tf.reduce_mean(p, axis=0)  # (10,)\nprint(result)\n",
+        "Keras": start.replace("{library}", "from keras import ops\n") + "five = ops.stack(\n"
+        "    [ops.image.crop_images(x, top, left, target_height=c, target_width=c) for top, left in places]\n)\n"
+        "crops = ops.concatenate([five, ops.flip(five, axis=2)])  # (10, c, c, 3)\n"
+        "p = ops.softmax(ops.matmul(ops.reshape(crops, (10, -1)), weights))  # (10, 10)\n"
+        "result = ops.mean(p, axis=0)  # (10,)\nprint(result)\n",
     }
