@@ -91,7 +91,7 @@ def ink_on(colour: Colour) -> Colour:
 def _ground_to_ink(colour: Colour) -> Image:
     """The 256 steps (256, 3) from a label's ground to the ink of its letters; shared, not to be changed."""
     cover = np.arange(256)[:, None] / 255  # (256, 1)
-    return ((1 - cover) * np.array(colour) + cover * np.array(ink_on(colour))).astype(np.uint8)
+    return np.asarray((1 - cover) * np.array(colour) + cover * np.array(ink_on(colour)), np.uint8)
 
 
 def line_px(canvas: Image) -> int:

@@ -93,7 +93,8 @@ def letterbox_picture(image: Image, size_px: int) -> tuple[Image, tuple[float, f
     half, halvings = image, 0
     while half.shape[0] >= 2 * new_height and half.shape[1] >= 2 * new_width:
         rows, columns = half.shape[0] // 2, half.shape[1] // 2
-        half = cv2.resize(half[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
+        even = half[: 2 * rows, : 2 * columns]
+        half = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
         halvings += 1
     # Only a strip of a few pixels is still more than twice as long.
     smooth = cv2.INTER_AREA if max(half.shape[:2]) > 2 * size_px else cv2.INTER_LINEAR
