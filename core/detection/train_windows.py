@@ -286,7 +286,7 @@ def main() -> None:
         "--precision",
         choices=("float32", "mixed_bfloat16"),
         default="float32",
-        help="mixed_bfloat16 only where the processor multiplies it: without such instructions it is many times slower",
+        help="mixed_bfloat16 is faster only where the processor multiplies it (AMX, AVX512-BF16), elsewhere far slower",
     )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

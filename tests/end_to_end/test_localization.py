@@ -38,7 +38,7 @@ def test_a_box_drawn_with_the_mouse_is_the_target_vector(server: Server, tab: Pa
 
 
 def test_a_click_on_the_score_map_shows_its_window(server: Server, tab: Page) -> None:
-    tab.goto(f"{server.address}/sliding_windows?image=Chelsea+the+cat&win_level=2")
+    tab.goto(f"{server.address}/sliding_windows?image=Chelsea+the+cat&win_level=2&win_largest=320&win_factor=0.7")
     expect(tab.get_by_text("suppression leaves")).to_be_visible(timeout=180_000)
     wait_until_idle(tab, 120_000)
     shown = tab.locator(".picture").first

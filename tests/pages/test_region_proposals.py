@@ -27,7 +27,7 @@ def finished(app: AppTest, wait_s: float = 60.0) -> AppTest:
     end = time.monotonic() + wait_s
     while any(button.label == "Stop" for button in app.button):
         assert time.monotonic() < end, "the job did not end"
-        time.sleep(0.05)
+        time.sleep(0.2)  # a run of the page and the job share one process here
         app.run()
     assert not app.exception, [problem.value for problem in app.exception]
     return app

@@ -20,8 +20,8 @@ def formulas(app):
 
 def test_the_score_map_and_its_windows(open_page):
     app = open_page(PAGE)
-    assert r"\frac{149 - 64}{8} \right\rfloor + 1 = 11" in formulas(app)
-    assert "**942 windows** in 4 sizes" in texts(app)
+    assert r"\frac{138 - 64}{8} \right\rfloor + 1 = 10" in formulas(app)
+    assert "**650 windows** in 5 sizes" in texts(app) and "suppression leaves **1**" in texts(app)
     answers = app.dataframe[0].value
     assert answers["Class"][0] == "background" and abs(answers["Probability"].sum() - 1) < 1e-5
 
@@ -30,7 +30,7 @@ def test_another_window_and_another_class(open_page):
     app = open_page(PAGE, win_row="2", win_col="3", win_class="Person")
     assert "Window in row 2, column 3" in texts(app)
     app.number_input(key="win_row").set_value(900).run()
-    assert "Window in row 10, column 3" in texts(app)
+    assert "Window in row 9, column 3" in texts(app)
 
 
 def test_a_threshold_moves_boxes_only(open_page):
