@@ -21,7 +21,7 @@ from pages.parts.job_view import ACTIVE, current_job, duration, job_view, start_
 JOB = "landmarks"
 MOST_PHOTOS = 24
 STARTED_BY_ITSELF = "_loc_follow_started"
-TILE_PX, THUMBNAIL_PX = 104, 260
+TILE_PX, THUMBNAIL_PX = 100, 260
 
 
 def view() -> None:
