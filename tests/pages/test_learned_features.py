@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 FROM_EXPLORER = "From the explorer, or your own .keras file…"
@@ -34,9 +36,18 @@ def test_feature_maps_tile_the_layer(open_page):
     assert any("block2_conv1" in text.value and "64 channels" in text.value for text in page.caption)
 
 
-def test_the_climb_waits_for_the_button(open_page):
-    page = open_page("learned_features", features_view="Image for a unit")
-    assert any("Climb from noise" in button.label for button in page.button)
+def test_the_first_climb_begins_by_itself(open_page):
+    page = open_page(
+        "learned_features", features_view="Image for a unit", network=FROM_EXPLORER, net="LeNet-5", ascent_steps="24"
+    )
+    for _ in range(300):
+        if page.metric:
+            break
+        time.sleep(0.1)
+        page.run()
+    assert {"Noise", "Best photograph", "This image"} <= {metric.label for metric in page.metric}
+    assert any("An image for channel 3 of" in text.value and "LeNet-5" in text.value for text in page.caption)
+    assert any("Climb again from noise" in button.label for button in page.button)
 
 
 def test_a_network_that_cannot_be_fetched_is_a_sentence(open_page, monkeypatch):

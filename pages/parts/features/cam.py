@@ -61,7 +61,9 @@ def view() -> None:
         series = {
             "probability": ([info.class_names[i] for i in answer.class_ids], [round(100 * p, 1) for p in answer.scores])
         }
-        show(bar_chart(series, y_title="probability, %", height_px=250), key="cam_scores")
+        chart = bar_chart(series, y_title="probability, %", height_px=250)
+        chart.update_traces(texttemplate="%{y:.1f}")
+        show(chart, key="cam_scores")
         if info.name == "embedded":
             st.caption(
                 "The backbone knows ten classes and nothing else: of any other picture it says the most alike. "

@@ -16,6 +16,8 @@ from pages.parts.explorer.choice import Choice, choose_network
 from pages.parts.kept_calls import kept_call
 
 LOAD_TIMEOUT_S = 180.0
+# What needs more than this for one picture is only begun when asked for, as a job.
+AT_ONCE_MULTIPLY_ADDS = 4e9
 EXPLORER = "explorer"
 NETWORKS = {
     "embedded": "Embedded backbone (VGG-like)",
@@ -76,7 +78,7 @@ def network_control(above: DeltaGenerator, key: str = "network", with_classes: b
     """
     names = [name for name in NETWORKS if not (with_classes and name == "untrained")]
     name = st.selectbox(
-        "Network",
+        "Look into",
         names,
         format_func=NETWORKS.__getitem__,
         index=names.index("detector") if with_classes else 0,

@@ -5,17 +5,24 @@ import streamlit as st
 
 from core.interpretation import tasks
 from core.interpretation.maximisation import AscentSettings
-from core.interpretation.types import LayerField, MaximisedImage, SubjectInfo
+from core.interpretation.types import MaximisedImage, SubjectInfo
 from core.runtime.images import display_jpeg
 from core.runtime.jobs import JobView
 from pages.parts.downloads import download_picture
-from pages.parts.features.choice import answered_by, field_caption, layer_control, network_control
+from pages.parts.features.choice import (
+    AT_ONCE_MULTIPLY_ADDS,
+    answered_by,
+    field_caption,
+    layer_control,
+    network_control,
+)
 from pages.parts.figures import line_chart, show
 from pages.parts.formula import formula, number
 from pages.parts.job_view import ACTIVE, current_job, job_view, metric_series, start_job
 from pages.parts.pixels import format_number
 
 JOB = "ascent"
+BEGUN = "_ascent_begun"
 
 
 def view() -> None:
@@ -38,13 +45,17 @@ def view() -> None:
         )
         settings = _settings_controls()
         before = current_job(JOB)
-        if st.button(
+        asked = st.button(
             "Climb again from noise" if before else "Climb from noise",
             icon=":material/landscape:",
             type="primary",
             width="stretch",
             key="ascent_start",
-        ):
+        )
+        # The first climb of a visit begins by itself where it is short.
+        begins = not (before or st.session_state.get(BEGUN)) and info.multiply_adds <= AT_ONCE_MULTIPLY_ADDS
+        if asked or begins:
+            st.session_state[BEGUN] = True
             start_job(
                 JOB,
                 tasks.maximise_unit,
@@ -55,10 +66,11 @@ def view() -> None:
                 title=f"An image for channel {channel} of {layer.name}, {info.label}",
             )
         answered_by(info)
+        st.caption(field_caption(layer))
     with result:
         job = current_job(JOB)
         if job is None:
-            _explain(info, layer)
+            _explain(info)
         job_view(JOB, draw_live=_draw_live, draw_result=_draw_result)
     if job is None or job.state not in ACTIVE:
         _mathematics(settings)
@@ -132,12 +144,11 @@ def _settings_controls() -> AscentSettings:
     )
 
 
-def _explain(info: SubjectInfo, layer: LayerField) -> None:
+def _explain(info: SubjectInfo) -> None:
     st.markdown(
         "Patches of photographs say what a unit **has** met; an image made for it says what it **would** like. "
         "Starting from noise, each step changes every pixel a little in the direction in which the unit answers more."
     )
-    st.caption(field_caption(layer))
     st.info(
         f"Press **Climb from noise**: the image appears while it is made, in a worker, from {info.label}.",
         icon=":material/landscape:",

@@ -14,7 +14,15 @@ from core.interpretation.types import LayerField, SubjectInfo, TopPatches
 from core.runtime.images import display_jpeg
 from pages.parts.address import set_control
 from pages.parts.downloads import download_picture, download_table
-from pages.parts.features.choice import Chosen, answered_by, ask, field_caption, layer_control, network_control
+from pages.parts.features.choice import (
+    AT_ONCE_MULTIPLY_ADDS,
+    Chosen,
+    answered_by,
+    ask,
+    field_caption,
+    layer_control,
+    network_control,
+)
 from pages.parts.formula import formula, number
 from pages.parts.job_view import job_view, start_job
 from pages.parts.pixels import Box, Pixel, picture
@@ -24,8 +32,6 @@ CHANNEL = "patch_channel"
 SHOWN_UNITS = 8
 WALL_COLUMNS = 4
 PATCH_PX = 56
-# A network that needs more for a picture searches the bundled photographs as a job.
-AT_ONCE_MULTIPLY_ADDS = 4e9
 
 
 def view() -> None:

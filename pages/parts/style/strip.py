@@ -10,10 +10,12 @@ from core.style import tasks
 from core.style.tasks import BetaStrip
 from pages.parts.downloads import download_picture, download_table
 from pages.parts.job_view import duration, job_view, start_job
-from pages.parts.style.pictures import picture_controls, thumbnails
+from pages.parts.style.fast import fast_result
+from pages.parts.style.pictures import Pictures, picture_controls, thumbnails
 from pages.parts.style.weights import BETAS, transfer_settings
 
 JOB = "strip_job"
+STRENGTHS, AT_ONCE_PX = (0.0, 0.25, 0.5, 0.75, 1.0), 256
 DEFAULT_BETAS = [1.0, 10.0, 100.0, 1000.0, 10000.0]
 
 
@@ -34,7 +36,12 @@ def view() -> None:
         settings = transfer_settings(strip=True)
         ready = settings is not None and bool(betas)
         started = st.button(
-            "Make the strip", key="strip_start", icon=":material/view_column:", type="primary", disabled=not ready
+            "Make the strip",
+            key="strip_start",
+            icon=":material/view_column:",
+            type="primary",
+            width="stretch",
+            disabled=not ready,
         )
         if started and settings is not None:
             start_job(
@@ -54,9 +61,22 @@ def view() -> None:
                 "$J(G) = \\alpha J_{content}(C, G) + \\beta J_{style}(S, G)$ with another β and all else the same: at "
                 "the left the content is kept, at the right little of it is left. Everything starts anew for each β."
             )
-            left, _ = st.columns(2)
+            _at_once(pictures)
+            left, _ = st.columns([1, 1.6])
             with left:
                 thumbnails(pictures)
+
+
+def _at_once(pictures: Pictures) -> None:
+    """What can be seen before anything was started: the feed-forward network at several strengths."""
+    for column, strength in zip(st.columns(len(STRENGTHS), gap="small"), STRENGTHS, strict=True):
+        with column:
+            result = fast_result(pictures, AT_ONCE_PX, strength)
+            if result is None:
+                return
+            words = f"Strength {100 * strength:.0f} %"
+            st.image(display_jpeg(result.image), caption=words, width="stretch", alt=f"At once: {words}")
+    st.caption("Until then: the feed-forward network at several strengths, a weight of the style of its own kind.")
 
 
 def _draw_live(job: JobView) -> None:

@@ -49,7 +49,8 @@ def transfer_settings(strip: bool = False) -> TransferSettings | None:
         bind="query-params",
         help="Time grows with the square of it. The picture grows from half the size.",
     )
-    with st.popover("Weights and layers", icon=":material/balance:", width="stretch"):
+    weights_place, search_place = st.columns(2, gap="small")
+    with weights_place.popover("Weights", icon=":material/balance:", width="stretch"):
         alpha = st.select_slider(
             "α, weight of the content",
             ALPHAS,
@@ -87,7 +88,7 @@ def transfer_settings(strip: bool = False) -> TransferSettings | None:
             )
             for index, name in enumerate(STYLE_LAYERS, 1)
         }
-    with st.popover("Search, network, colours", icon=":material/tune:", width="stretch"):
+    with search_place.popover("Search", icon=":material/tune:", width="stretch"):
         optimizer = st.selectbox(
             "Optimiser",
             list(OPTIMIZERS),
