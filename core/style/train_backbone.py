@@ -278,8 +278,9 @@ def unfold_batch_norm(folded: keras.Model, network: keras.Model, batches: list[N
         convolution, normalised = network.get_layer(layer.name), network.get_layer(f"{layer.name}_bn")
         convolution.set_weights([kernel * scale])
         until = keras.Model(network.inputs, convolution.output)
-        answers = [ops.convert_to_numpy(until(x, training=False)).astype(np.float64) for x in batches]
-        answers = np.concatenate([a.reshape(-1, a.shape[-1]) for a in answers])
+        answers = np.concatenate(
+            [ops.convert_to_numpy(until(x, training=False)).reshape(-1, kernel.shape[-1]) for x in batches]
+        ).astype(np.float64)
         mean, variance = answers.mean(axis=0), answers.var(axis=0)
         deviation = np.sqrt(variance + normalised.epsilon)
         normalised.set_weights([deviation / scale, bias + mean / scale, mean, variance])
