@@ -21,6 +21,7 @@ Evaluate = Callable[[Floats], tuple[float, Floats]]
 LOW, HIGH = 0.0, 255.0
 # The unit of the search: the first trial step of L-BFGS changes a pixel by about this much.
 FIRST_STEP_PX = 3.0
+BEYOND_PX = 20.0
 
 
 class _Spent(Exception):
@@ -96,18 +97,26 @@ def lbfgs(evaluate: Evaluate, start: Floats, evaluations: int, memory: int = 20)
     """L-BFGS with the last `memory` steps and gradients as its picture of the curvature.
 
     The search is free and J is asked at the picture cut to 0..255: with bounds each iteration would sort all pixels.
+    What lies beyond costs its squared distance besides. Without that J would be flat there, and pixels that a long
+    step throws out would never come back.
     """
     from scipy.optimize import minimize
 
     # Measured in this unit the first trial step, of length one, moves a pixel by about FIRST_STEP_PX.
     unit = FIRST_STEP_PX * float(np.sqrt(len(start)))
     best = _Best(evaluate, start, evaluations)
+    stiffness = 0.0
 
     def scaled(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        x = (u * unit).astype(np.float32)
-        cost, gradient = best(np.clip(x, LOW, HIGH))
-        inside = (x >= LOW) & (x <= HIGH)
-        return cost, np.where(inside, gradient.astype(np.float64) * unit, 0.0)
+        nonlocal stiffness
+        x = u * unit
+        inside = np.clip(x, LOW, HIGH)
+        cost, gradient = best(inside.astype(np.float32))
+        # BEYOND_PX outside, a pixel is drawn back as strongly as J draws at pixels at the start, on average.
+        stiffness = stiffness or float(np.abs(gradient).mean()) / BEYOND_PX
+        beyond = x - inside
+        slope = np.where(beyond == 0, gradient, 0.0) + stiffness * beyond
+        return cost + 0.5 * stiffness * float(beyond @ beyond), slope * unit
 
     options = {"maxcor": memory, "maxfun": 10**9, "maxiter": 10**9, "ftol": 0.0, "gtol": 0.0, "maxls": 20}
     try:

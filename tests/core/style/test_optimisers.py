@@ -39,6 +39,30 @@ def test_lbfgs_is_at_the_bottom_when_adam_is_not():
     assert Bowl()(by_lbfgs)[0] < 0.01 * Bowl()(by_adam)[0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_lbfgs_finds_the_lowest_point_within_the_range_as_a_bounded_search_does(seed):
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(size=(40, 40))
+    matrix = mixing @ mixing.T / 40 + 0.05 * np.eye(40)  # pixels depend on each other: many go out and must come back
+    goal = rng.uniform(-300, 500, 40)
+
+    def bowl(x):
+        away = x.astype(np.float64) - goal
+        return float(0.5 * away @ matrix @ away), (matrix @ away).astype(np.float32)
+
+    start = np.full(40, 128, np.float32)
+    bounded = minimize(
+        lambda x: (bowl(x)[0], matrix @ (x - goal)),
+        start.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, 255)] * 40,
+    )
+    assert bowl(lbfgs(bowl, start, 400))[0] == pytest.approx(bounded.fun, rel=0.03)
+
+
 def test_the_first_update_is_the_notes():
     bowl = Bowl()
     gradient_descent(bowl, START, 2, first_step_px=1.0)
