@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from core.convolution.display import absolute_to_rgb, clipped_to_rgb, signed_to_rgb
+from core.convolution.display import absolute_to_rgb
 from core.convolution.filters import parse_kernel
 from core.convolution.operation import (
     ConvolutionSettings,
@@ -29,7 +29,7 @@ from pages.parts.playground.controls import (
     settings_controls,
 )
 from pages.parts.playground.explain import code, inspector, mathematics, number_text
-from pages.parts.playground.recipe import LARGEST_NUMBERS, Drawn, Input, Recipe
+from pages.parts.playground.recipe import Input, Recipe, Rendered, render
 
 NOTES_MATRICES = {
     "10 | 0": "; ".join(["10 10 10 0 0 0"] * 6),
@@ -56,9 +56,13 @@ def view() -> None:
 
 
 def _view(playing: bool) -> None:
+    # Computed before anything is sent: what the browser draws meanwhile would slow it down.
+    ready = _at_once()
     controls, left, right = st.columns([1.05, 1.4, 1.4], gap="medium")
-    with right:
-        drawn = _at_once()
+    if ready is not None:
+        with right:
+            _draw_output(ready)
+        picture_first(ready.recipe.fingerprint, key="output")
     with controls:
         given = _input_controls()
         chosen = filter_controls()
@@ -67,7 +71,7 @@ def _view(playing: bool) -> None:
 
     values = recipe.values
     try:
-        output = convolve(values, chosen.kernel, settings) if drawn is None else drawn.output
+        output = convolve(values, chosen.kernel, settings) if ready is None else ready.output
     except FilterTooLarge as error:
         with left:
             _draw_input(given, None, settings, chosen)
@@ -77,8 +81,10 @@ def _view(playing: bool) -> None:
     st.divider()
     pixel = _pixel_fields(output.shape[0], output.shape[1], channel=values.ndim == 3)
     window = window_at(plane, chosen.kernel, settings, pixel.row, pixel.column)
-    with right:
-        shown = _draw_output(output, given, pixel, recipe.shown_as) if drawn is None else drawn.shown
+    if ready is None:
+        ready = render(recipe, output, pixel)
+        with right:
+            _draw_output(ready)
     with left:
         _draw_input(given, window, settings, chosen)
     if not given.as_numbers:
@@ -97,14 +103,14 @@ def _view(playing: bool) -> None:
         with as_code:
             code(values, given, chosen, settings)
     with st.container(horizontal=True):
-        download_picture(shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
+        download_picture(ready.shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
         download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
         download_array(chosen.kernel, name=f"filter_{chosen.name}", key="kernel_npy", label="Filter (.npy)")
     remember(recipe, SLIDERS.values(), key="output")
 
 
-def _at_once() -> Drawn | None:
-    """Draw the output before the controls where only a slider of the filter has moved, and let it be seen first."""
+def _at_once() -> Rendered | None:
+    """The new output where only a slider of the filter has moved: it can be drawn before the controls."""
     before: Recipe | None = unless_more_moved(SLIDERS.values(), key="output")
     if before is None or before.given.as_numbers or not {"row", "col"} <= st.session_state.keys():
         return None
@@ -114,10 +120,7 @@ def _at_once() -> Drawn | None:
     except FilterTooLarge:
         return None
     rows, columns = output.shape[:2]
-    pixel = _inside(int(st.session_state["row"]), int(st.session_state["col"]), rows, columns)
-    shown = _draw_output(output, recipe.given, pixel, recipe.shown_as)
-    picture_first(recipe.fingerprint, key="output")
-    return Drawn(output, shown, pixel)
+    return render(recipe, output, _inside(int(st.session_state["row"]), int(st.session_state["col"]), rows, columns))
 
 
 def _input_controls() -> Input:
@@ -274,19 +277,11 @@ def _cells_under(window: WindowProducts, dilation: int, rows: int, columns: int)
     ]
 
 
-def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -> np.ndarray:
+def _draw_output(ready: Rendered) -> None:
+    output, pixel = ready.output, ready.pixel
     rows, columns = output.shape[:2]
-    low, high = float(output.min()), float(output.max())
-    st.markdown(f"**Output** · {rows} × {columns} · from {number_text(low)} to {number_text(high)}")
-    # Edges of a photograph are mostly far weaker than its strongest one: full colour comes at half of that.
-    limit = 0.5 * max(high, -low) if given.is_image else max(high, -low)
-    draw = {
-        "signed": lambda: signed_to_rgb(output, limit),
-        "absolute": lambda: absolute_to_rgb(output, limit),
-        "clipped": lambda: clipped_to_rgb(output),
-    }
-    shown = draw[show_as]()
-    if output.ndim == 2 and max(rows, columns) <= LARGEST_NUMBERS:
+    st.markdown(f"**Output** · {rows} × {columns} · from {number_text(ready.low)} to {number_text(ready.high)}")
+    if ready.jpeg is None:
         number_grid(
             output,
             key="output_grid",
@@ -297,22 +292,21 @@ def _draw_output(output: np.ndarray, given: Input, pixel: Pixel, show_as: str) -
         )
     else:
         picture(
-            display_jpeg(shown),
+            ready.jpeg,
             rows=rows,
             columns=columns,
             key="output_picture",
             selected=pixel,
             on_pick=_select,
-            alt=f"The output: {given.name} filtered, shown {show_as}",
+            alt=f"The output: {ready.recipe.given.name} filtered, shown {ready.recipe.shown_as}",
             boxes=[Box(pixel.row, pixel.column, 1, 1, "selected")],
         )
     st.caption(
         {
-            "signed": f"Red is above zero, blue below, white zero; full colour at ±{number_text(limit)}. "
+            "signed": f"Red is above zero, blue below, white zero; full colour at ±{number_text(ready.limit)}. "
             "Click a pixel to see its window.",
-            "absolute": f"White at {number_text(limit)} and stronger, whichever the sign. "
+            "absolute": f"White at {number_text(ready.limit)} and stronger, whichever the sign. "
             "Click a pixel to see its window.",
             "clipped": "Cut to 0–255 and shown as a picture. Click a pixel to see its window.",
-        }[show_as]
+        }[ready.recipe.shown_as]
     )
-    return shown

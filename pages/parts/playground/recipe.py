@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from core.convolution.display import absolute_to_rgb, clipped_to_rgb, signed_to_rgb
 from core.convolution.operation import ConvolutionSettings, luminance
-from core.runtime.images import content_hash
+from core.runtime.images import content_hash, display_jpeg
 from pages.parts.pixels import Pixel
 from pages.parts.playground.controls import ChosenFilter
 
@@ -59,12 +60,36 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """An output that stands on the page: its numbers, its picture RGB uint8, the pixel selected in it."""
+class Rendered:
+    """An output ready to be drawn.
 
+    `output` are its numbers, `low` to `high`; `shown` its picture, RGB uint8, with full colour at `limit`; `jpeg` that
+    picture as bytes, None where the numbers themselves are shown; `pixel` is the one selected in it.
+    """
+
+    recipe: Recipe
     output: np.ndarray
+    low: float
+    high: float
+    limit: float
     shown: np.ndarray
+    jpeg: bytes | None
     pixel: Pixel
+
+
+def render(recipe: Recipe, output: np.ndarray, pixel: Pixel) -> Rendered:
+    """Turn the numbers that a recipe gave into a picture; nothing is drawn yet."""
+    low, high = float(output.min()), float(output.max())
+    # Edges of a photograph are mostly far weaker than its strongest one: full colour comes at half of that.
+    limit = (0.5 if recipe.given.is_image else 1.0) * max(high, -low)
+    draw = {
+        "signed": lambda: signed_to_rgb(output, limit),
+        "absolute": lambda: absolute_to_rgb(output, limit),
+        "clipped": lambda: clipped_to_rgb(output),
+    }
+    shown = draw[recipe.shown_as]()
+    as_numbers = output.ndim == 2 and max(output.shape) <= LARGEST_NUMBERS
+    return Rendered(recipe, output, low, high, limit, shown, None if as_numbers else display_jpeg(shown), pixel)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
