@@ -11,7 +11,7 @@ from core.convolution.operation import ConvolutionSettings, FilterTooLarge, padd
 
 # TensorFlow's first call of an operation takes long, so no deadline; the same examples every time.
 few_examples = settings(max_examples=40, deadline=None, derandomize=True)
-many_examples = settings(max_examples=80, deadline=None, derandomize=True)
+many_examples = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 @dataclass(frozen=True)
