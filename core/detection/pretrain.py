@@ -1,6 +1,9 @@
 """Pretraining of the detector's backbone as a classifier of small pictures.
 
     python -m core.detection.pretrain --data DIR --out DIR [--minutes 15]
+    KERAS_BACKEND=jax python -m core.detection.pretrain --data DIR --out DIR --processes 12 [--minutes 1]
+
+The second form is for an accelerator (`core.runtime.accelerated`).
 
 Two kinds of pictures share the backbone, each with a head of its own (a backbone that can already tell things
 apart needs far fewer detection epochs: Girshick et al. 2014, section 2.3): the photographs of
@@ -29,6 +32,7 @@ from numpy.typing import NDArray
 
 from core.detection.datasets import decode_rgb, load_archive
 from core.detection.yolo import build_backbone, build_classifier
+from core.runtime import accelerated
 
 log = logging.getLogger("pretrain")
 MIN_CROP_PX = 16
@@ -186,6 +190,35 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
+def feeder_of(batches: Batches, processes: int) -> accelerated.Feeder:
+    """Processes that make a batch from the number of its step."""
+
+    def make(step: int) -> accelerated.Batch:
+        batches.epoch = step
+        x, y = batches[0]
+        return x.astype(np.uint8), y
+
+    return accelerated.Feeder(make, batches.batch * batches.size_px**2 * 3, processes)
+
+
+def train_on_accelerator(
+    model: keras.Model, feeder: accelerated.Feeder, minutes: float, peak_rate: float, out: Path
+) -> None:
+    """Train for `minutes`, and write the backbone's moving average and the history."""
+    backbone = build_backbone()
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        found = {weight.path: value for weight, value in zip(model.weights, values, strict=True)}
+        for weight in backbone.weights:
+            weight.assign(found[weight.path])
+        backbone.save_weights(out / "part.weights.h5")
+        (out / "part.weights.h5").replace(out / "backbone.weights.h5")
+        (out / "pretrain_history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(minutes, peak_rate)
+    accelerated.train(model, model.weights, feeder, lambda step, _: step, schedule, save)
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="pretrain the detector's backbone")
@@ -196,6 +229,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peak-rate", type=float, default=3e-3)
+    parser.add_argument("--processes", type=int, default=0, help="that make batches for an accelerator (Keras on JAX)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -205,6 +239,9 @@ def main() -> None:
     crops, crop_labels, crop_classes = load_crops(args.data / "detection", 128)
     log.info("%d photographs, %d crops of %d classes", len(photographs), len(crops), crop_classes)
     held, held_labels, _ = load_photographs(args.data / "imagenette", 1)
+    batches = Batches([(photographs, photograph_labels), (crops, crop_labels)], args.size, args.batch, args.seed)
+    # Processes are forked before anything runs on the device.
+    feeder = feeder_of(batches, args.processes) if args.processes else None
     model = build_classifier({"photographs": photograph_classes, "crops": crop_classes})
     model.compile(
         keras.optimizers.AdamW(args.peak_rate, weight_decay=0.03),
@@ -212,7 +249,9 @@ def main() -> None:
         loss_weights={"photographs": 0.5, "crops": 1.0},
         jit_compile=False,
     )
-    batches = Batches([(photographs, photograph_labels), (crops, crop_labels)], args.size, args.batch, args.seed)
+    if feeder is not None:
+        train_on_accelerator(model, feeder, args.minutes, args.peak_rate, args.out)
+        return
     validation = (
         np.stack([cv2.resize(p, (args.size, args.size)) for p in held]).astype(np.float32),
         held_labels,

@@ -2,6 +2,10 @@
 
     python -m core.detection.train --data DIR --out DIR [--backbone FILE] [--resume FILE] [--minutes 75 |
     --epochs 60]
+    KERAS_BACKEND=jax python -m core.detection.train … --processes 12 --precision mixed_bfloat16 --minutes 6
+
+The second form is for an accelerator (`core.runtime.accelerated`): no checkpoint is chosen there, the last average
+is kept.
 
 A backbone from `core.detection.pretrain` shortens the way; `--resume` goes on from weights of an earlier run,
 for instance those in `assets/weights`. The learning rate warms up and falls along a cosine (Loshchilov and
@@ -20,6 +24,7 @@ import logging
 import platform
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +43,7 @@ from core.detection.labels import Labels, teaching_labels
 from core.detection.losses import BOX_WEIGHT, detection_loss
 from core.detection.predictions import answer_of, letterbox_picture, select
 from core.detection.yolo import build_backbone, build_detector
+from core.runtime import accelerated
 
 log = logging.getLogger("train")
 MAX_OBJECTS = 32
@@ -50,6 +56,8 @@ SAVE_EVERY_S = 180.0
 EVALUATION_IOU = 0.6
 # Single pictures only after this part of a run, as the detector will see them.
 MOSAIC_UNTIL = 0.75
+# On an accelerator smaller pictures, if any, come before this part of a run.
+LARGEST_FROM = 0.5
 
 
 @dataclass
@@ -104,6 +112,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if index not in self._decoded:
             self._decoded[index] = self.archive.image(index)
         return self._decoded[index]
+
+    def decode(self) -> None:
+        """Decode all pictures at once, for processes to share."""
+        with ThreadPoolExecutor() as threads:
+            self._decoded.update(zip(self.indices, threads.map(self.archive.image, self.indices), strict=True))
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Batch `index` of the epoch."""
@@ -314,6 +327,47 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
+def feeder_of(batches: Batches, processes: int, batch: int | None = None) -> accelerated.Feeder:
+    """Processes that make a batch from its step, its side in pixels, and how far the run is (0..1)."""
+    batches.decode()
+
+    def make(task: tuple[int, int, float]) -> accelerated.Batch:
+        batches.epoch, batches.size_px, batches.progress.fraction = task
+        x, y = batches[0]
+        return x.astype(np.uint8), y
+
+    largest = max(batches.settings.sizes_px)
+    return accelerated.Feeder(make, (batch or batches.settings.batch) * largest**2 * 3, processes)
+
+
+def task_of(settings: Settings, step: int, fraction: float) -> tuple[int, int, float]:
+    """Step, side in pixels (the last one for the last half of the run), and fraction."""
+    sizes = settings.sizes_px
+    turn = int(2 * fraction * (len(sizes) - 1)) if fraction < LARGEST_FROM else len(sizes) - 1
+    return step, sizes[turn], fraction
+
+
+def train_on_accelerator(
+    training: DetectorTraining, average: keras.Model, feeder: accelerated.Feeder, settings: Settings, out: Path
+) -> None:
+    """Train for the settings' minutes; write the moving average to `last.weights.h5`, and the history."""
+    if settings.minutes is None:
+        raise ValueError("on an accelerator the length of a run is given in minutes")
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        average.set_weights(values)
+        average.save_weights(out / "part.weights.h5")
+        (out / "part.weights.h5").replace(out / "last.weights.h5")
+        (out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(
+        settings.minutes, settings.peak_rate, average_decay=settings.average_decay, warm_up=600
+    )
+    accelerated.train(
+        training, training.network.weights, feeder, lambda *where: task_of(settings, *where), schedule, save
+    )
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="train the embedded detector")
@@ -338,6 +392,7 @@ def main() -> None:
         help="what the steps are computed in; mixed is about 1.3 times faster on processors with bfloat16 units",
     )
     parser.add_argument("--without-teacher", action="store_true")
+    parser.add_argument("--processes", type=int, default=0, help="that make batches for an accelerator (Keras on JAX)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -357,6 +412,10 @@ def main() -> None:
         args.precision,
     )
     archive = load_archive(args.data)
+    progress = Progress()
+    batches = Batches(archive, archive.indices("train"), settings, progress)
+    # Processes are forked before anything runs on the device.
+    feeder = feeder_of(batches, args.processes) if args.processes else None
     keras.config.set_dtype_policy(settings.precision)
     network = build_detector(len(archive.class_names))
     keras.config.set_dtype_policy("float32")  # what is validated and saved is what people run
@@ -381,11 +440,12 @@ def main() -> None:
         ),
         encoding="utf-8",
     )
-    progress = Progress()
-    batches = Batches(archive, archive.indices("train"), settings, progress)
     training = DetectorTraining(network)
     optimizer = keras.optimizers.AdamW(args.peak_rate, weight_decay=args.weight_decay, global_clipnorm=10.0)
     training.compile(optimizer, jit_compile=False)
+    if feeder is not None:
+        train_on_accelerator(training, average, feeder, settings, args.out)
+        return
     clock = Clock(network, average, batches, args.out, args.validate_every)
     if args.resume and (args.resume.parent / "history.json").is_file():
         clock.history = json.loads((args.resume.parent / "history.json").read_text(encoding="utf-8"))

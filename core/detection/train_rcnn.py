@@ -2,6 +2,10 @@
 
     python -m core.detection.train_rcnn --data DIR --out DIR [--minutes 35] [--crop-minutes 8] [--resume FILE.npz]
         [--detector FILE.weights.h5]
+    KERAS_BACKEND=jax python -m core.detection.train_rcnn … --processes 12 --minutes 2 --crop-minutes 0
+
+The second form is for an accelerator (`core.runtime.accelerated`), one of the two stages a call; evaluation is left to
+a call with `--minutes 0 --crop-minutes 0 --resume FILE`.
 
 The backbone and neck of the embedded detector stay as they are; on their map the proposal network and the head for
 regions learn together ("approximate joint training", Ren et al. 2015, section 3.2): regions are what the network
@@ -39,8 +43,9 @@ from core.detection.rcnn.proposing import by_chance, moved_about, proposed
 from core.detection.rcnn.roi import POOL_CELLS, roi_align
 from core.detection.rcnn.storage import RcnnNetworks
 from core.detection.rcnn.targets import anchor_targets, draw_regions
-from core.detection.train import EVALUATION_IOU, Batches, Progress, Settings, summary, truth_of
+from core.detection.train import EVALUATION_IOU, Batches, Progress, Settings, feeder_of, summary, task_of, truth_of
 from core.detection.yolo import build_detector
+from core.runtime import accelerated
 
 log = logging.getLogger("train_rcnn")
 CROPS_A_PICTURE = 10
@@ -302,11 +307,23 @@ def validate(runner: RcnnRunner, archive: DetectionArchive, indices: list[int]) 
     return report | {"images": len(indices), "proposal_recall": round(100 * reached / max(true, 1), 1)}
 
 
+def optimizer_of(settings: Settings) -> keras.optimizers.Optimizer:
+    """What all stages are trained with."""
+    return keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, global_clipnorm=10.0)
+
+
+def settings_of(args: argparse.Namespace, minutes: float, *stage: Any) -> Settings:
+    """The settings of a stage: its minutes, parts, batches, training and sizes."""
+    return Settings(
+        tuple(stage[-1]), args.batch, args.peak_rate, args.weight_decay, args.mosaic, AVERAGE_DECAY, args.seed,
+        minutes, 0, True, args.precision,
+    )  # fmt: skip
+
+
 def fit(training: _Training, batches: Batches, clock: Clock) -> list[dict[str, Any]]:
     """Train until the clock's minutes are over."""
     settings = batches.settings
-    optimizer = keras.optimizers.AdamW(settings.peak_rate, weight_decay=settings.weight_decay, global_clipnorm=10.0)
-    training.compile(optimizer, jit_compile=False)
+    training.compile(optimizer_of(settings), jit_compile=False)
     number, size_px = 0, 0
     while clock.fraction() < 1.0:
         batches.start(number)
@@ -317,6 +334,28 @@ def fit(training: _Training, batches: Batches, clock: Clock) -> list[dict[str, A
         number += 1
     clock.save()
     return clock.history
+
+
+def train_on_accelerator(
+    training: _Training,
+    average: RcnnNetworks,
+    parts: tuple[str, ...],
+    feeder: accelerated.Feeder,
+    settings: Settings,
+    out: Path,
+) -> None:
+    """Train the networks named by `parts` for the settings' minutes; write the moving average and the history."""
+    trained = [weight for part in parts for weight in training.networks.parts()[part].weights]
+    held = [weight for part in parts for weight in average.parts()[part].weights]
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        for weight, value in zip(held, values, strict=True):
+            weight.assign(value)
+        average.save(out / "rcnn.npz")
+        (out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(settings.minutes or 0.0, settings.peak_rate, average_decay=settings.average_decay)
+    accelerated.train(training, trained, feeder, lambda *where: task_of(settings, *where), schedule, save)
 
 
 def main() -> None:
@@ -338,6 +377,7 @@ def main() -> None:
     parser.add_argument("--validate-every", type=int, default=6, help="rounds of 100 steps; 0 for at the end only")
     parser.add_argument("--final-every", type=int, default=1, help="evaluate on each so-many-th validation photograph")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=0, help="that make batches for an accelerator (Keras on JAX)")
     parser.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16"),
@@ -350,6 +390,17 @@ def main() -> None:
     cv2.setNumThreads(1)
     keras.utils.set_random_seed(args.seed)
     archive = load_archive(args.data)
+    stages = [
+        (args.minutes, ("shared_map", "proposal_network", "head"), RegionBatches, JointTraining, args.sizes),
+        (args.crop_minutes, ("crop_head",), CropBatches, CropTraining, [256]),
+    ]
+    feeder = None
+    if args.processes:
+        # One stage a call: processes are forked before anything runs on the device.
+        stages = [stage for stage in stages if stage[0] > 0][:1]
+        first = stages[0][2](archive, archive.indices("train"), settings_of(args, *stages[0]), Progress())
+        pictures = args.batch * CROPS_A_PICTURE if "crop_head" in stages[0][1] else args.batch
+        feeder = feeder_of(first, args.processes, pictures)
     classes = len(archive.class_names)
     keras.config.set_dtype_policy(args.precision)
     networks = RcnnNetworks(classes)
@@ -366,17 +417,19 @@ def main() -> None:
     config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
     (args.out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
     history: list[dict[str, Any]] = []
-    stages = [
-        (args.minutes, ("shared_map", "proposal_network", "head"), RegionBatches, JointTraining, args.sizes),
-        (args.crop_minutes, ("crop_head",), CropBatches, CropTraining, [256]),
-    ]
-    for minutes, parts, batches_of, training_of, sizes in stages:
+    for stage in stages:
+        minutes, parts, batches_of, training_of, _ = stage
         if minutes <= 0:
             continue
-        settings = Settings(
-            tuple(sizes), args.batch, args.peak_rate, args.weight_decay, args.mosaic, AVERAGE_DECAY, args.seed,
-            minutes, 0, True, args.precision,
-        )  # fmt: skip
+        settings = settings_of(args, *stage)
+        if feeder is not None:
+            if "crop_head" in parts:
+                copy_of_head(networks)
+                copy_of_head(average)
+            training = training_of(networks, args.seed)
+            training.compile(optimizer_of(settings), jit_compile=False)
+            train_on_accelerator(training, average, parts, feeder, settings, args.out)
+            return
         batches = batches_of(archive, archive.indices("train"), settings, Progress())
         if "crop_head" in parts and args.minutes > 0:
             # The head for regions, as it was just trained, is a good start for crops.
@@ -387,6 +440,8 @@ def main() -> None:
         clock.validate_every = args.validate_every
         history += fit(training_of(networks, args.seed), batches, clock)
         (args.out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+    if not history:
+        average.save(args.out / "rcnn.npz")  # only measured
     average.load(args.out / "rcnn.npz")
     report = validate(RcnnRunner(average, archive.class_names), archive, archive.indices("val")[:: args.final_every])
     (args.out / "evaluation.json").write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -1,6 +1,10 @@
 """Training of the embedded window classifier.
 
     python -m core.detection.train_windows --data DIR --out DIR [--minutes 8 | --steps 4000]
+    KERAS_BACKEND=jax python -m core.detection.train_windows --data DIR --out DIR --processes 4 --minutes 2
+
+The second form is for an accelerator (`core.runtime.accelerated`), without the looking through; a call of the first
+form with `--resume DIR/run.weights.h5` adds that.
 
 It learns from square crops around annotated objects and from windows of background, drawn anew for every batch, and
 three times in the run looks through training photographs as it will be used, keeps the background windows that it
@@ -37,6 +41,7 @@ from core.detection.sliding_windows_network import (
     unfold_normalisation,
 )
 from core.detection.train_windows_data import CLASS_NAMES, GROUPS, SMALL_PART_CHANCE, Image, Scenes, Square
+from core.runtime import accelerated
 
 log = logging.getLogger("train_windows")
 MINING_AT = (0.05, 0.35, 0.65)
@@ -263,6 +268,38 @@ def measure_detection(network: keras.Model, archive: DetectionArchive) -> dict[s
     }
 
 
+def feeder_of(batches: Batches, processes: int) -> accelerated.Feeder:
+    """Processes that make a batch from its step."""
+    for index in batches.scenes.indices:
+        batches.scenes.picture(index)  # decoded here, the processes share it
+
+    def make(step: int) -> accelerated.Batch:
+        batches.epoch = step
+        x, labels = batches[0]
+        return x.astype(np.uint8), labels
+
+    return accelerated.Feeder(make, batches.batch * WINDOW_PX**2 * 3, processes)
+
+
+def train_on_accelerator(
+    model: keras.Model, average: keras.Model, feeder: accelerated.Feeder, args: argparse.Namespace
+) -> None:
+    """Train for the minutes given; write the moving average, with and without normalisations, and the history."""
+    averaged = [weight for weight in model.weights if weight.dtype == "float32"]
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        found = {weight.path: value for weight, value in zip(averaged, values, strict=True)}
+        for weight in average.weights:
+            if weight.path in found:  # all but the state of a random generator
+                weight.assign(found[weight.path])
+        average.save_weights(args.out / "run.weights.h5")
+        fold_normalisation(average, len(GROUPS)).save_weights(args.out / "last.weights.h5")
+        (args.out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(args.minutes, args.peak_rate, average_decay=args.average_decay)
+    accelerated.train(model, averaged, feeder, lambda step, _: step, schedule, save)
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="train the embedded window classifier")
@@ -282,6 +319,7 @@ def main() -> None:
         "--mined-from", type=int, default=300, help="photographs looked through for hard background, each time"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=0, help="that make batches for an accelerator (Keras on JAX)")
     parser.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16"),
@@ -296,6 +334,9 @@ def main() -> None:
     scenes = Scenes(archive, archive.indices("train"), use_teacher=True, small_part_chance=SMALL_PART_CHANCE)
     counts = {name: len(objects) for name, objects in zip(CLASS_NAMES, scenes.objects, strict=True)}
     log.info("objects: %s", counts)
+    batches = Batches(scenes, args.batch, STEPS_PER_EPOCH, args.seed)
+    # Processes are forked before anything runs on the device.
+    feeder = feeder_of(batches, args.processes) if args.processes else None
     validation = validation_windows(archive)
     keras.config.set_dtype_policy(args.precision)
     model = build_window_classifier(len(GROUPS), normalised=True, dropout=args.dropout, seed=args.seed)
@@ -318,12 +359,14 @@ def main() -> None:
         loss=cross_entropy,
         jit_compile=False,
     )
-    batches = Batches(scenes, args.batch, STEPS_PER_EPOCH, args.seed)
     if args.start:
         plain = build_window_classifier(len(GROUPS))
         plain.load_weights(args.start)
         model.set_weights(unfold_normalisation(plain, len(GROUPS), batches[0][0], args.dropout).get_weights())
         average.set_weights(model.get_weights())
+    if feeder is not None:
+        train_on_accelerator(model, average, feeder, args)
+        return
     clock = Clock(args, model, average, validation)
     epoch = turns = 0
     while clock.fraction() < 1.0:

@@ -24,9 +24,9 @@ from keras import layers, ops
 from core.detection.grid import MAX_LOG_DISTANCE, STRIDES_PX
 
 # Channels after the stem and after the stages at strides 4, 8, 16 and 32; blocks in each of the four stages.
-STAGE_WIDTHS = (16, 32, 64, 128, 256)
+STAGE_WIDTHS = (24, 48, 96, 192, 320)
 STAGE_BLOCKS = (1, 2, 2, 1)
-NECK_WIDTH = 64
+NECK_WIDTH = 96
 # A fresh classifier answers with this probability, so that the many empty cells do not drown the first steps
 # (Lin et al. 2017, Focal Loss, section 3.3).
 PRIOR_PROBABILITY = 0.01
@@ -67,7 +67,7 @@ def backbone_features(
 ) -> list[Tensor]:
     """Features at strides 8, 16 and 32 of an image in 0..255."""
     x = layers.Rescaling(1 / 127.5, -1.0, name="rescale")(image)  # 0..255 -> -1..1
-    x = conv_block(x, widths[0], "stem", stride=2)  # (B, H/2, W/2, 16)
+    x = conv_block(x, widths[0], "stem", stride=2)  # (B, H/2, W/2, 24)
     features = []
     for stage, (width, count) in enumerate(zip(widths[1:], blocks, strict=True), start=2):
         x = conv_block(x, width, f"stage{stage}_down", stride=2)  # (B, H/2^stage, W/2^stage, width)
@@ -89,7 +89,7 @@ def build_classifier(
     """The backbone with one classification head of logits for each entry of `heads` (name to classes)."""
     image = keras.Input((None, None, 3), name="image")
     x = backbone_features(image, widths, blocks)[-1]
-    x = layers.GlobalAveragePooling2D(name="pool")(x)  # (B, H/32, W/32, 256) -> (B, 256)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)  # (B, H/32, W/32, 320) -> (B, 320)
     outputs = {name: layers.Dense(size, name=name)(x) for name, size in heads.items()}
     return keras.Model(image, outputs, name="backbone_classifier")
 

@@ -4,7 +4,8 @@
     python -m core.style.train decoder --data DIR --out DIR [--minutes 35]
 
 `DIR` holds `imagenette/`, `detection/` and `paintings/`; nothing of it goes into the project but the weights. Each
-writes its settings, history and final evaluation beside them.
+writes its settings, history and final evaluation beside them. With `KERAS_BACKEND=jax` and `--processes 4` they train
+on an accelerator (`core.runtime.accelerated`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> None:
             help="mixed_bfloat16 halves the time where the processor multiplies it (AMX, AVX512-BF16); elsewhere it "
             "takes many times as long",
         )
+        part.add_argument(
+            "--processes", type=int, default=0, help="that make batches for an accelerator (KERAS_BACKEND=jax)"
+        )
         part.add_argument("--resume", type=Path, help="weights of an earlier run to go on from")
         if name == "decoder":
             part.add_argument("--backbone", type=Path, help="weights of the backbone; default: the embedded ones")
@@ -40,11 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
     if args.part == "backbone":
         from core.style.train_backbone import train_backbone
 
-        train_backbone(args.data, args.out, args.minutes, args.seed, args.precision, args.resume)
+        train_backbone(args.data, args.out, args.minutes, args.seed, args.precision, args.resume, args.processes)
     else:
         from core.style.train_decoder import train_decoder
 
-        train_decoder(args.data, args.out, args.minutes, args.seed, args.precision, args.backbone, args.resume)
+        train_decoder(
+            args.data, args.out, args.minutes, args.seed, args.precision, args.backbone, args.resume, args.processes
+        )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.architectures.embedded_backbone import (
+    CLASS_NAMES,
     INPUT_PX,
     build_backbone,
     fold_batch_norm,
@@ -32,6 +33,7 @@ from core.architectures.embedded_backbone import (
     read_weights,
     write_weights,
 )
+from core.runtime import accelerated
 
 log = logging.getLogger("train")
 AVERAGE_EVERY = 4
@@ -40,6 +42,16 @@ RESUMED_RATE = 1e-3  # of AdamW, where a run goes on from weights
 STATISTICS_BATCHES = 6
 LOOK_EVERY = 3  # saves between two looks at validation pictures
 LOOK_PICTURES = 200
+# On an accelerator, where a run sees every picture hundreds of times: pairs of pictures are blended, or a part of one
+# takes a part of the other's place, and labels mix in proportion.
+ACCELERATED = {
+    "batch": 128,
+    "peak_rate": 3e-3,
+    "sizes": ((0.8, 96), (1.0, 112)),
+    "smallest_area": 0.25,
+    "average_decay": 0.9995,
+}
+MIXED, CUT, BLEND = 0.6, 0.5, 0.4
 
 
 @dataclass(frozen=True)
@@ -168,6 +180,31 @@ def accuracy_of(model: keras.Model, pictures: NDArray[np.uint8], labels: NDArray
     return right / len(labels)
 
 
+def mix(
+    pictures: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pictures (B, S, S, 3) mixed with others of the batch, and their targets (B, classes) in the same proportion.
+
+    Half of the time a rectangle is cut out and pasted (CutMix: Yun et al., 2019, section 3), else all pixels are
+    blended (mixup: Zhang et al., 2018, section 2); the part that is the first picture's is uniform in the former and
+    drawn from Beta(0.4, 0.4) in the latter.
+    """
+    other = rng.permutation(len(pictures))
+    size = pictures.shape[1]
+    if rng.random() < CUT:
+        side = np.sqrt(1 - rng.random()) * size
+        y, x = rng.uniform(0, size, 2)
+        top, left = (int(max(0, v - side / 2)) for v in (y, x))
+        bottom, right = (int(min(size, v + side / 2)) for v in (y, x))
+        mixed = pictures.copy()
+        mixed[:, top:bottom, left:right] = pictures[other, top:bottom, left:right]
+        part = 1 - (bottom - top) * (right - left) / size**2
+    else:
+        part = float(rng.beta(BLEND, BLEND))
+        mixed = part * pictures + (1 - part) * pictures[other]
+    return mixed.astype(np.float32), (part * targets + (1 - part) * targets[other]).astype(np.float32)
+
+
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     """Learning rate, moving average, log and checkpoints of a run that lasts the minutes given."""
 
@@ -252,10 +289,11 @@ class InFloat32(keras.losses.Loss):  # type: ignore[misc]
         self.smoothing = smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """(N,) labels and (N, classes) probabilities to (N,)."""
+        """Labels (N,) or targets (N, classes), and probabilities (N, classes), to (N,)."""
         classes = y_pred.shape[-1]
-        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        target = ops.one_hot(labels, classes) * (1 - self.smoothing) + self.smoothing / classes
+        if len(y_true.shape) < 2 or y_true.shape[-1] == 1:
+            y_true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes)
+        target = y_true * (1 - self.smoothing) + self.smoothing / classes
         return -ops.sum(target * ops.log(ops.cast(y_pred, "float32") + 1e-7), axis=-1)
 
 
@@ -287,9 +325,11 @@ def unfold_batch_norm(folded: keras.Model, network: keras.Model, batches: list[N
 
 
 def train_backbone(
-    data: Path, out: Path, minutes: float, seed: int, precision: str, resume: Path | None = None
+    data: Path, out: Path, minutes: float, seed: int, precision: str, resume: Path | None = None, processes: int = 0
 ) -> dict[str, Any]:
     """Train for `minutes`, or go on for them from the weights of an earlier run, at a lower rate.
+
+    With `processes`, which make batches, it runs on an accelerator (`core.runtime.accelerated`).
 
     Writes `vgg_imagenette.npz`, `history.json` and `evaluation.json` to `out`, and returns the last.
     """
@@ -298,12 +338,16 @@ def train_backbone(
     settings = Settings(minutes, seed, precision)
     if resume is not None:
         settings = replace(settings, sizes=((0.72, 64), (1.0, 96)), peak_rate=RESUMED_RATE)
+    if processes:
+        settings = replace(settings, **ACCELERATED)
     pictures, labels = load_split(data / "imagenette", 0)
     held = load_split(data / "imagenette", 1)
-    _POLICY[0] = precision
-    network = build_backbone(include_top=True, seed=seed, dtype=precision, normalisation=normalisation)
     batches = Batches(pictures, labels, settings)
     batches.start(0, 0.0)
+    # Processes are forked before anything runs on the device.
+    feeder = feeder_of(batches, processes) if processes else None
+    _POLICY[0] = precision
+    network = build_backbone(include_top=True, seed=seed, dtype=precision, normalisation=normalisation)
     if resume is not None:
         folded = build_backbone(include_top=True)
         read_weights(folded, resume)
@@ -313,12 +357,52 @@ def train_backbone(
         loss=InFloat32(settings.smoothing),
         jit_compile=False,
     )
+    if feeder is not None:
+        folded, steps = train_on_accelerator(network, feeder, settings, out)
+        return finish(folded, settings, pictures, held, out, steps)
     clock = Clock(settings, batches, held, out)
     while clock.fraction < 1.0:
         # One call for each size: `fit` holds on to the shape of the first batch that it sees.
         network.fit(batches, initial_epoch=clock.epochs, epochs=10_000, callbacks=[clock], verbose=0)
         network.stop_training = False
     return finish(clock.folded(), settings, pictures, held, out, clock.steps)
+
+
+def feeder_of(batches: Batches, processes: int) -> accelerated.Feeder:
+    """Processes that make a batch from its step and how far the run is (0..1)."""
+    one_hot = np.eye(len(CLASS_NAMES), dtype=np.float32)
+
+    def make(task: tuple[int, float]) -> accelerated.Batch:
+        step, fraction = task
+        epoch, index = divmod(step, len(batches))
+        batches.start(epoch, fraction)
+        x, labels = batches[index]
+        rng = np.random.default_rng([batches.settings.seed, epoch, index, 1])
+        y = one_hot[labels]
+        if rng.random() < MIXED:
+            x, y = mix(x, y, rng)
+        return np.rint(x).astype(np.uint8), y
+
+    largest = max(size for _, size in batches.settings.sizes)
+    return accelerated.Feeder(make, batches.settings.batch * largest**2 * 3, processes)
+
+
+def train_on_accelerator(
+    network: keras.Model, feeder: accelerated.Feeder, settings: Settings, out: Path
+) -> tuple[keras.Model, int]:
+    """Train for the settings' minutes: the averaged network without batch normalisation, and the steps taken."""
+    average = build_backbone(include_top=True, normalisation=_float32_normalisation)
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        average.set_weights(values)
+        write_weights(fold_batch_norm(average), out / "part.npz", "float32")
+        (out / "part.npz").replace(out / "last.npz")
+        (out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(settings.minutes, settings.peak_rate, average_decay=settings.average_decay)
+    values, history = accelerated.train(network, network.weights, feeder, lambda *where: where, schedule, save)
+    average.set_weights(values)
+    return fold_batch_norm(average), int(history[-1]["step"])
 
 
 def finish(

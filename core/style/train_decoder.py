@@ -24,11 +24,11 @@ from typing import Any
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from core.architectures.embedded_backbone import read_weights, write_weights
+from core.runtime import accelerated
 from core.runtime.samples import load_sample
 from core.runtime.weights import require
 from core.style import costs
@@ -41,6 +41,14 @@ TEXTURES = ("brick", "grass", "immunohistochemistry", "hubble_deep_field", "reti
 STYLE_TAPS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1")
 SAVE_EVERY_S = 120.0
 RESUMED_RATE = 6e-4
+# On an accelerator.
+ACCELERATED = {
+    "batch": 16,
+    "sizes": ((0.6, 128), (1.0, 192)),
+    "peak_rate": 2e-3,
+    "average_decay": 0.998,
+    "drawn_seeds": 6,
+}
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ def batch_of(pictures: Pictures, settings: Settings, step: int, size_px: int) ->
 
 
 class Training:
-    """Encoder, decoder and the loss of a batch."""
+    """Encoder, decoder and the loss of a batch; `step` takes one with TensorFlow."""
 
     def __init__(self, backbone: Path, settings: Settings) -> None:
         """Build them; the encoder is fixed."""
@@ -139,7 +147,10 @@ class Training:
         self.decoder = build_decoder(settings.seed, settings.precision)
         self.optimizer = keras.optimizers.Adam(settings.peak_rate, beta_2=0.99, global_clipnorm=5.0)
         self.optimizer.build(self.decoder.trainable_variables)
-        self.step = tf.function(self._step)  # once for each size
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            self.step = tf.function(self._step)  # once for each size
 
     def features(self, image: Any) -> dict[str, Any]:
         """Activations by layer in float32."""
@@ -176,6 +187,8 @@ class Training:
         return total, ops.stack([content, style, gram, pixels])
 
     def _step(self, contents: Any, styles: Any) -> Any:
+        import tensorflow as tf
+
         with tf.GradientTape() as tape:
             total, parts = self.loss(contents, styles)
         variables = self.decoder.trainable_variables
@@ -183,21 +196,87 @@ class Training:
         return ops.concatenate([ops.reshape(total, (1,)), parts])
 
 
+class AcceleratedTraining(keras.Model):  # type: ignore[misc]
+    """The same loss as a model of pictures (2, B, S, S, 3): contents, then styles."""
+
+    def __init__(self, training: Training) -> None:
+        """Share its networks."""
+        super().__init__(name="decoder_training")
+        self.encoder, self.decoder, self.loss_of = training.encoder, training.decoder, training.loss
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The loss."""
+        return self.loss_of(x[0], x[1])[0]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The loss that `call` answered with."""
+        return y_pred
+
+
+def feeder_of(pictures: Pictures, settings: Settings, processes: int) -> accelerated.Feeder:
+    """Processes that make a batch from its step and how far the run is (0..1)."""
+
+    def make(task: tuple[int, float]) -> accelerated.Batch:
+        step, fraction = task
+        size = next(size for until, size in settings.sizes if fraction < until or until >= 1.0)
+        return np.stack(batch_of(pictures, settings, step, size)).astype(np.uint8), np.zeros(0, np.float32)
+
+    largest = max(size for _, size in settings.sizes)
+    return accelerated.Feeder(make, 2 * settings.batch * largest**2 * 3, processes)
+
+
+def train_on_accelerator(training: Training, feeder: accelerated.Feeder, settings: Settings, out: Path) -> None:
+    """Train for the settings' minutes; write decoder and encoder, history and evaluation."""
+    average = build_decoder()
+    model = AcceleratedTraining(training)
+    model.compile(training.optimizer, jit_compile=False)
+
+    def save(values: accelerated.Values, history: list[dict[str, float]]) -> None:
+        average.set_weights(values)
+        write_weights(average, out / "part.npz", "float16", training.encoder)
+        (out / "part.npz").replace(out / "style_decoder.npz")
+        (out / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+
+    schedule = accelerated.Schedule(settings.minutes, settings.peak_rate, average_decay=settings.average_decay)
+    _, history = accelerated.train(model, training.decoder.weights, feeder, lambda *where: where, schedule, save)
+    evaluation = {"settings": asdict(settings), "steps": history[-1]["step"], "resumed": False, "last": history[-1]}
+    (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+
+
 def train_decoder(
-    data: Path, out: Path, minutes: float, seed: int, precision: str, backbone: Path | None, resume: Path | None
-) -> dict[str, Any]:
-    """Train for `minutes`, write `style_decoder.npz`, `history.json` and `evaluation.json`, and return the last."""
+    data: Path,
+    out: Path,
+    minutes: float,
+    seed: int,
+    precision: str,
+    backbone: Path | None,
+    resume: Path | None,
+    processes: int = 0,
+) -> None:
+    """Train for `minutes`, and write `style_decoder.npz`, `history.json` and `evaluation.json`.
+
+    With `processes`, which make batches, it runs on an accelerator (`core.runtime.accelerated`).
+    """
     cv2.setNumThreads(1)
     keras.utils.set_random_seed(seed)
     settings = Settings(minutes, seed, precision)
     if resume is not None:
         settings = replace(settings, peak_rate=RESUMED_RATE, sizes=((1.0, 96),), seed=seed + 1)
+    if processes:
+        settings = replace(settings, **ACCELERATED)
     pictures = Pictures(data, settings)
+    # Processes are forked before anything runs on the device.
+    feeder = feeder_of(pictures, settings, processes) if processes else None
     training = Training(backbone or require("vgg_imagenette"), settings)
     average = build_decoder()
     if resume is not None:
         read_weights(average, resume)
         training.decoder.set_weights(average.get_weights())
+    if feeder is not None:
+        train_on_accelerator(training, feeder, settings, out)
+        return
     values = [ops.convert_to_numpy(w).astype(np.float32) for w in training.decoder.weights]
     started = saved = time.monotonic()
     fraction = 0.0
@@ -226,7 +305,7 @@ def train_decoder(
         rate = settings.peak_rate * min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * fraction)))
         training.optimizer.learning_rate.assign(rate)
         contents, styles = waiting.get()
-        recent.append(ops.convert_to_numpy(training.step(tf.constant(contents), tf.constant(styles))))
+        recent.append(ops.convert_to_numpy(training.step(*map(ops.convert_to_tensor, (contents, styles)))))
         step += 1
         decay = min(settings.average_decay, step / (step + 10))
         for value, weight in zip(values, training.decoder.weights, strict=True):
@@ -251,4 +330,3 @@ def train_decoder(
         "parameters": int(average.count_params()),
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
-    return evaluation

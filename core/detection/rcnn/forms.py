@@ -20,7 +20,6 @@ from typing import Any, Literal
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
@@ -95,6 +94,8 @@ class RcnnRunner:
 
     def __init__(self, networks: RcnnNetworks, class_names: tuple[str, ...], name: str = "rcnn") -> None:
         """Compile them; they are traced when first called."""
+        import tensorflow as tf  # the losses run on each of Keras' backends, and need this module's other parts
+
         self.class_names, self.name = class_names, name
         picture = tf.TensorSpec((1, INPUT_PX, INPUT_PX, 3), tf.float32)
         side = INPUT_PX // MAP_STRIDE_PX

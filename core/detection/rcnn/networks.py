@@ -41,9 +41,9 @@ def build_shared_map(class_count: int) -> keras.Model:
     """
     detector = build_detector(class_count)
     fine, middle, coarse = (detector.get_layer(name).output for name in NECK_LAYERS)
-    middle = layers.UpSampling2D(2, name="map_up4")(middle)  # (B, H/16, W/16, 64) -> (B, H/8, W/8, 64)
-    coarse = layers.UpSampling2D(4, name="map_up5")(coarse)  # (B, H/32, W/32, 64) -> (B, H/8, W/8, 64)
-    x = layers.Concatenate(name="map_concat")([fine, middle, coarse])  # (B, H/8, W/8, 192)
+    middle = layers.UpSampling2D(2, name="map_up4")(middle)  # (B, H/16, W/16, 96) -> (B, H/8, W/8, 96)
+    coarse = layers.UpSampling2D(4, name="map_up5")(coarse)  # (B, H/32, W/32, 96) -> (B, H/8, W/8, 96)
+    x = layers.Concatenate(name="map_concat")([fine, middle, coarse])  # (B, H/8, W/8, 288)
     x = layers.Conv2D(MAP_WIDTH, 1, activation="relu", name="map_mix")(x)  # (B, H/8, W/8, 96)
     model = keras.Model(detector.inputs[0], x, name="shared_map")
     for layer in model.layers:
