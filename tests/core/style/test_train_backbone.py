@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.architectures.embedded_backbone import build_backbone, fold_batch_norm, load_backbone
-from core.style.train_backbone import augment, normalisation, unfold_batch_norm
+from core.style.train_backbone import InFloat32, augment, mix, normalisation, unfold_batch_norm
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +47,28 @@ def test_an_erased_picture_has_one_grey_square_and_is_otherwise_the_same() -> No
     assert (erased[changed] == 128).all()
     assert 16 <= len(rows) == len(columns) <= 32
     assert changed.sum() == len(rows) * len(columns)
+
+
+def test_mixed_pictures_and_targets_have_the_same_parts() -> None:
+    pictures = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 16, 16, 3), np.float32)
+    targets = np.eye(6, dtype=np.float32)
+    kinds = set()
+    for seed in range(30):
+        mixed, parts = mix(pictures, targets, np.random.default_rng(seed))
+        np.testing.assert_allclose(parts.sum(axis=1), 1, atol=1e-6)
+        # A picture of one level each: the mean over pixels is the mean of the levels by their parts.
+        np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)), parts @ np.arange(6), atol=1e-4)
+        assert (pictures[:, 0, 0, 0] == np.arange(6)).all()
+        whole = [len(np.unique(picture)) for picture in mixed]
+        kinds.add("cut" if max(whole) == 2 else "blend")
+    assert kinds == {"cut", "blend"}
+
+
+def test_the_loss_takes_labels_and_targets_alike() -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 4).astype(np.float32)
+    labels = np.array([1, 5, 9, 0])
+    loss = InFloat32(0.1)
+    by_label = np.asarray(loss.call(labels, probabilities))
+    np.testing.assert_allclose(by_label, np.asarray(loss.call(np.eye(10, dtype=np.float32)[labels], probabilities)))
+    expected = -(np.log(probabilities + 1e-7) * (0.9 * np.eye(10)[labels] + 0.01)).sum(axis=1)
+    np.testing.assert_allclose(by_label, expected, rtol=1e-5)
