@@ -42,15 +42,7 @@ RESUMED_RATE = 1e-3  # of AdamW, where a run goes on from weights
 STATISTICS_BATCHES = 6
 LOOK_EVERY = 3  # saves between two looks at validation pictures
 LOOK_PICTURES = 200
-# On an accelerator, where a run sees every picture hundreds of times: pairs of pictures are blended, or a part of one
-# takes a part of the other's place, and labels mix in proportion.
-ACCELERATED = {
-    "batch": 128,
-    "peak_rate": 3e-3,
-    "sizes": ((0.8, 96), (1.0, 112)),
-    "smallest_area": 0.25,
-    "average_decay": 0.9995,
-}
+# On an accelerator: how many batches are mixed, how many of those by cutting, and the distribution of the others' parts.
 MIXED, CUT, BLEND = 0.6, 0.5, 0.4
 
 
@@ -70,6 +62,12 @@ class Settings:
     average_decay: float = 0.998
     smallest_area: float = 0.3
     erased: float = 0.5  # part of the pictures in which a square is made grey (DeVries and Taylor, 2017)
+
+
+def on_accelerator(settings: Settings) -> Settings:
+    """Settings where a run sees every picture hundreds of times; batches are mixed there too (`mix`)."""
+    sizes = ((0.8, 96), (1.0, 112))
+    return replace(settings, batch=128, peak_rate=3e-3, sizes=sizes, smallest_area=0.25, average_decay=0.9995)
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -339,7 +337,7 @@ def train_backbone(
     if resume is not None:
         settings = replace(settings, sizes=((0.72, 64), (1.0, 96)), peak_rate=RESUMED_RATE)
     if processes:
-        settings = replace(settings, **ACCELERATED)
+        settings = on_accelerator(settings)
     pictures, labels = load_split(data / "imagenette", 0)
     held = load_split(data / "imagenette", 1)
     batches = Batches(pictures, labels, settings)

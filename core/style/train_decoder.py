@@ -41,14 +41,6 @@ TEXTURES = ("brick", "grass", "immunohistochemistry", "hubble_deep_field", "reti
 STYLE_TAPS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1")
 SAVE_EVERY_S = 120.0
 RESUMED_RATE = 6e-4
-# On an accelerator.
-ACCELERATED = {
-    "batch": 16,
-    "sizes": ((0.6, 128), (1.0, 192)),
-    "peak_rate": 2e-3,
-    "average_decay": 0.998,
-    "drawn_seeds": 6,
-}
 
 
 @dataclass(frozen=True)
@@ -67,6 +59,12 @@ class Settings:
     variation_weight: float = 1e-5
     average_decay: float = 0.99
     drawn_seeds: int = 2
+
+
+def on_accelerator(settings: Settings) -> Settings:
+    """Settings where steps are many and cheap."""
+    sizes = ((0.6, 128), (1.0, 192))
+    return replace(settings, batch=16, sizes=sizes, peak_rate=2e-3, average_decay=0.998, drawn_seeds=6)
 
 
 class Pictures:
@@ -265,7 +263,7 @@ def train_decoder(
     if resume is not None:
         settings = replace(settings, peak_rate=RESUMED_RATE, sizes=((1.0, 96),), seed=seed + 1)
     if processes:
-        settings = replace(settings, **ACCELERATED)
+        settings = on_accelerator(settings)
     pictures = Pictures(data, settings)
     # Processes are forked before anything runs on the device.
     feeder = feeder_of(pictures, settings, processes) if processes else None
