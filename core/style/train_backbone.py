@@ -42,7 +42,7 @@ RESUMED_RATE = 1e-3  # of AdamW, where a run goes on from weights
 STATISTICS_BATCHES = 6
 LOOK_EVERY = 3  # saves between two looks at validation pictures
 LOOK_PICTURES = 200
-# On an accelerator: how many batches are mixed, how many of those by cutting, and the distribution of the others' parts.
+# On an accelerator: the part of batches that is mixed, of those the part that is cut; Beta's parameter for the others.
 MIXED, CUT, BLEND = 0.6, 0.5, 0.4
 
 
