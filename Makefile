@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 GPU ?=
 PYTEST_ARGS ?=
+# Tests run in this many processes at once; each needs a core, and with its engines up to 4 GB.
+PROCESSES ?= 2
 RUNTIME := $(if $(filter 1 yes true,$(GPU)),requirements-gpu.txt,requirements.txt)
 
 .PHONY: run test bench slow lint clean
@@ -19,7 +21,7 @@ run: $(VENV)/.installed-$(RUNTIME)
 	$(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT) --server.headless true
 
 test: $(VENV)/.installed-requirements-dev.txt lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-requirements-dev.txt
 	$(BIN)/ruff check .

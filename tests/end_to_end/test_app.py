@@ -4,11 +4,12 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from pages.parts.routes import HOME, Route, available_routes
 from tests.end_to_end.conftest import (
@@ -54,14 +55,24 @@ def test_a_first_visit_by_deep_link_shows_the_right_page(fresh_server: Server, t
     assert "/pooling" in tab.url
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """A window of each shape. They stay open, so that the app's scripts are fetched once, not again for every page."""
+    with ExitStack() as opened:
+        yield {
+            shape: opened.enter_context(
+                browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            )
+            for shape, (width, height, scheme) in SHAPES.items()
+        }
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.stem)
 def test_every_page_opens_with_a_result_and_no_error(
-    browser: Browser, server: Server, entry: Route, shape: str
+    windows: dict[str, BrowserContext], server: Server, entry: Route, shape: str
 ) -> None:
-    width, height, scheme = SHAPES[shape]
-    with browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme) as context:
-        tab = context.new_page()
+    with windows[shape].new_page() as tab:
         tab.goto(f"{server.address}/{entry.stem}")
         wait_until_idle(tab, 60_000)
         expect(tab.get_by_role("heading", name=entry.title, exact=True)).to_be_visible()

@@ -1,5 +1,6 @@
 """What page tests share: pages opened by a link, and an engine without worker processes."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runtime.inline import InlineEngine
+from core.runtime.jobs import JobView
 from core.runtime.settings import load_settings
 from pages.parts import compute
 
@@ -37,3 +39,24 @@ def open_page(inline_engine: InlineEngine, monkeypatch: pytest.MonkeyPatch) -> I
 
     yield open_link
     compute.engine.clear()
+    for job in inline_engine.jobs("local"):
+        if not job.finished:
+            inline_engine.cancel(job.id)  # what a test has begun takes nothing from the next one
+
+
+def watch_jobs(app: AppTest, limit_s: float = 600.0) -> AppTest:
+    """Draw a page once while its jobs run, as soon as they tell something, and again when all have ended.
+
+    In between the page is left alone: here its runs and the jobs share one process.
+    """
+    until = time.monotonic() + limit_s
+
+    def wait(condition: Callable[[JobView], object]) -> None:
+        while not all(job.finished or condition(job) for job in compute.engine().jobs("local")):
+            assert time.monotonic() < until, "the job did not end"
+            time.sleep(0.02)
+
+    wait(lambda job: job.metrics)
+    app.run()
+    wait(lambda job: False)
+    return app.run()

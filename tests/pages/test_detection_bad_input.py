@@ -1,12 +1,11 @@
 """Pictures that are none, or next to none, on the pages on localization, windows and proposals: one sentence each."""
 
-import time
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runtime.images import encode_png
+from tests.pages.conftest import watch_jobs
 
 OWN = "Your own picture…"
 VIEWS = [
@@ -27,11 +26,8 @@ def given(app: AppTest, name: str, data: bytes) -> AppTest:
 
 def finished(app: AppTest) -> AppTest:
     """The page when the jobs that begin by themselves are done."""
-    end = time.monotonic() + 600  # the first of them loads the networks
     while any(button.label == "Stop" for button in app.button):
-        assert time.monotonic() < end, "the job did not end"
-        time.sleep(0.5)  # a run of the page and the job share one process here
-        app.run()
+        watch_jobs(app)  # the first of them loads the networks
     return app
 
 

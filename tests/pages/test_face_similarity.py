@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+
+from tests.pages.conftest import watch_jobs
 
 
 def test_first_sight_is_an_untrained_encoder(open_page):
@@ -18,11 +18,7 @@ def test_first_sight_is_an_untrained_encoder(open_page):
 def test_a_run_leads_to_its_result(open_page, way):
     page = open_page("face_similarity", similarity_data="Handwritten digits", similarity_way=way, similarity_steps="60")
     page.button(key="similarity_start").click().run()
-    for _ in range(240):
-        if any(slider.label == "The map at step" for slider in page.select_slider):
-            break
-        time.sleep(0.5)
-        page.run()
+    watch_jobs(page)
     assert not page.exception and not page.error
     assert any(slider.label == "The map at step" for slider in page.select_slider)
     assert any(metric.label in ("Active at the end", "Misjudged pairs") for metric in page.metric)

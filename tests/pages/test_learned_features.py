@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+
+from tests.pages.conftest import watch_jobs
 
 FROM_EXPLORER = "From the explorer, or your own .keras file…"
 FETCHED = "ImageNet, fetched"
@@ -40,11 +40,7 @@ def test_the_first_climb_begins_by_itself(open_page):
     page = open_page(
         "learned_features", features_view="Image for a unit", network=FROM_EXPLORER, net="LeNet-5", ascent_steps="24"
     )
-    for _ in range(300):
-        if page.metric:
-            break
-        time.sleep(0.1)
-        page.run()
+    watch_jobs(page)
     assert {"Noise", "Best photograph", "This image"} <= {metric.label for metric in page.metric}
     assert any("An image for channel 3 of" in text.value and "LeNet-5" in text.value for text in page.caption)
     assert any("Climb again from noise" in button.label for button in page.button)

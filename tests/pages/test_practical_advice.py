@@ -1,7 +1,5 @@
 """The page "Practical advice": five views open with a measured first look, run as jobs, stop, and their code runs."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from core.training.experiments.settings import (
     MultiCropSettings,
     TransferSettings,
 )
+from tests.pages.conftest import watch_jobs
 
 PAGE = "practical_advice"
 VIEWS = {
@@ -30,10 +29,7 @@ def texts(app):
 
 def finish(app, key):
     app.button(key=f"{key}_start").click().run(timeout=120)
-    deadline = time.monotonic() + 180
-    while not (app.success or app.error) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        app.run(timeout=120)
+    watch_jobs(app)
     assert not app.exception and not app.error
     return app
 

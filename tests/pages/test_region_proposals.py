@@ -14,6 +14,7 @@ from core.detection.region_tasks import SharedFeatures
 from core.runtime.samples import load_sample
 from pages.parts.kept_jobs import kept
 from pages.parts.regions.roi import WAYS
+from tests.pages.conftest import watch_jobs
 
 PAGE = "region_proposals"
 
@@ -22,13 +23,10 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.info])
 
 
-def finished(app: AppTest, wait_s: float = 60.0) -> AppTest:
+def finished(app: AppTest) -> AppTest:
     """The page when the jobs that began with it are done."""
-    end = time.monotonic() + wait_s
     while any(button.label == "Stop" for button in app.button):
-        assert time.monotonic() < end, "the job did not end"
-        time.sleep(0.2)  # a run of the page and the job share one process here
-        app.run()
+        watch_jobs(app)
     assert not app.exception, [problem.value for problem in app.exception]
     return app
 

@@ -1,12 +1,11 @@
 """The page "Residual networks": its blocks, the zeroed block, gradients and training, links, and code that runs."""
 
-import time
-
 import pytest
 
 from pages.parts.residual.blocks import block_snippets
 from pages.parts.residual.gradients import gradient_snippets
 from pages.parts.residual.identity import zeroed_snippets
+from tests.pages.conftest import watch_jobs
 
 PAGE = "residual_networks"
 
@@ -38,10 +37,7 @@ def test_both_networks_train_on_the_same_batches_as_a_job(open_page):
     app = open_page(PAGE, residual_view="Train side by side", flow_depth="8", flow_steps="50", flow_batch="8")
     assert "**8 layers**" in texts(app) and "**50 steps**" in texts(app)
     app.button(key="flow_start").click().run(timeout=120)
-    deadline = time.monotonic() + 400
-    while not app.success and time.monotonic() < deadline:
-        time.sleep(0.5)
-        app.run(timeout=120)
+    watch_jobs(app)
     assert not app.exception and not app.error
     assert "8 layers, 50 steps" in app.success[0].value
 

@@ -1,12 +1,11 @@
 """The page "Training lab": it opens, trains as a job, shows what came out, and says what went wrong."""
 
-import time
-
 import pytest
 
 from core.runtime.report import JobCancelled, Report
 from core.training import tasks
 from core.training.runs import TrainingSettings
+from tests.pages.conftest import watch_jobs
 
 PAGE = "training_lab"
 
@@ -17,10 +16,7 @@ def texts(app):
 
 def train(app):
     app.button(key="lab_start").click().run(timeout=120)
-    deadline = time.monotonic() + 400
-    while not (app.success or app.error) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        app.run(timeout=120)
+    watch_jobs(app)
     assert not app.exception
     return app
 
@@ -103,9 +99,6 @@ def test_a_stopped_run_is_offered_and_goes_on(open_page):
     app = open_page(PAGE)
     assert "was stopped after 1 of 3 epochs" in texts(app)
     app.button(key="lab_go_on").click().run(timeout=120)
-    deadline = time.monotonic() + 180
-    while not (app.success or app.error) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        app.run(timeout=120)
+    watch_jobs(app)
     assert not app.exception and "61,706 parameters, 3 epochs" in app.success[0].value
     assert "was stopped after" not in texts(app)

@@ -257,6 +257,7 @@ def test_a_learning_rate_beyond_the_stable_one_diverges_and_is_told_so() -> None
 # --- as a job ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_reports_numbers_and_weights_at_least_twice_a_second() -> None:
     listener = Listener()
     result = learn(CROP, SOBEL, LearningSettings(learning_rate=1e-4, steps=1_600), listener)

@@ -44,6 +44,7 @@ def submit(engine, title):
     return engine.submit(tasks.run_transfer, content, [style], [1.0], LONG, owner="ada", title=title)
 
 
+@pytest.mark.alone
 def test_a_second_transfer_waits_and_the_first_is_stopped_within_a_second_with_its_picture(engine):
     first, second = submit(engine, "First"), submit(engine, "Second")
     running = seen(engine, first, lambda job: job.metrics and job.preview is not None)
