@@ -40,3 +40,15 @@ def scaled(image: Pixels, longest_px: int) -> Pixels:
     smaller = height * width < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
+
+
+def middle_square(image: Pixels) -> Pixels:
+    """The largest square in the middle of a picture.
+
+    >>> middle_square(np.zeros((4, 9, 3), np.uint8)).shape
+    (4, 4, 3)
+    """
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]

@@ -5,6 +5,9 @@ another size than the generated one has other sums over positions: its Gram matr
 positions, so that with equal sizes the cost is exactly the notes'. With several styles the cost is the weighted sum of
 their style costs.
 
+On a CPU the step is a graph of ONNX operators (`core.style.onnx_step`), on a GPU a TensorFlow function whose gradient
+the tape finds (`core.style.tape_step`); both answer alike.
+
 Importing this module imports TensorFlow.
 """
 
@@ -15,86 +18,115 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from numpy.typing import NDArray
 
+from core.runtime.inference import ONNX_RUNTIME, TENSORFLOW, on_gpu
+from core.runtime.settings import cpu_cores
 from core.style import costs
 from core.style.backbones import taps
 from core.style.settings import Costs, GramPicture, Pixels, TransferSettings
+from core.style.targets import Step, StyleTarget, Targets, mean_gram
 
 Floats = NDArray[np.float32]
 
 
-def _batch(image: NDArray[Any]) -> Any:
-    return tf.constant(np.asarray(image, np.float32)[None])  # (1, H, W, 3)
+def _answers(network: Any, image: NDArray[Any]) -> list[Any]:
+    """The activations (1, n_H, n_W, n_C) of each layer that the network answers with; Keras gives a lone one bare."""
+    answers = network(tf.constant(np.asarray(image, np.float32)[None]), training=False)
+    return list(answers) if isinstance(answers, (list, tuple)) else [answers]
 
 
 class TransferProblem:
     """J(G) and dJ/dG for pictures of the content's size."""
 
     def __init__(
-        self, content: Pixels, styles: Sequence[Pixels], style_weights: Sequence[float], settings: TransferSettings
+        self,
+        content: Pixels,
+        styles: Sequence[Pixels],
+        style_weights: Sequence[float],
+        settings: TransferSettings,
+        engine: str | None = None,
     ) -> None:
-        """Compute what stays the same, and leave the compiling to the first evaluation.
+        """Compute what stays the same, and compile.
 
         Args:
             content: RGB uint8 (H, W, 3).
             styles: pictures of any size.
             style_weights: one for each style; they are divided by their sum.
             settings: backbone, layers and weights.
+            engine: "ONNX Runtime" or "TensorFlow"; the one that suits the machine if None.
         """
         self.settings = settings
         self.shape = content.shape
         self.layers = [name for name, weight in settings.lambdas.items() if weight > 0]
-        names = [*self.layers, settings.content_layer]
-        self._network = taps(settings.backbone, names, settings.pooling)
-        *_, target = self._network(_batch(content), training=False)
-        self._content = target[0]  # (n_H, n_W, n_C)
-        total = sum(style_weights)
-        self._weights = [weight / total for weight in style_weights]
-        self._style_grams = [self._grams_per_position(style) for style in styles]
-        self.alpha = settings.alpha / float(np.prod(self._content.shape))
+        self.engine = engine or (TENSORFLOW if on_gpu() else ONNX_RUNTIME)
+        network = taps(settings.backbone, [*self.layers, settings.content_layer], settings.pooling)
+        *answers, target = _answers(network, content)
+        positions = [answer.shape[1] * answer.shape[2] for answer in answers]
+        del answers
+        self.alpha = settings.alpha / float(np.prod(target.shape))
         self.gamma = settings.gamma / float(np.prod(content.shape))
-        self._compiled = tf.function(self._evaluate, input_signature=[tf.TensorSpec(content.shape, tf.float32)])
+        self.targets = Targets(
+            content_layer=settings.content_layer,
+            content=target[0].numpy(),  # (n_H, n_W, n_C)
+            alpha=self.alpha,
+            styles=self._style_targets(network, positions, styles, style_weights),
+            gamma=self.gamma,
+        )
+        self._step = self._compiled(network, content)
 
-    def _grams_per_position(self, style: Pixels) -> list[Any]:
-        answers = self._network(_batch(style), training=False)[:-1]
-        return [costs.gram_matrix(a[0]) / (a.shape[1] * a.shape[2]) for a in answers]
+    def _style_targets(
+        self, network: Any, positions: Sequence[int], styles: Sequence[Pixels], style_weights: Sequence[float]
+    ) -> dict[str, StyleTarget]:
+        weights = [weight / sum(style_weights) for weight in style_weights]
+        of_styles = []
+        for style in styles:
+            answers = _answers(network, style)[:-1]
+            of_styles.append([_gram_per_position(answer[0]) for answer in answers])
+        targets = {}
+        for name, count, grams in zip(self.layers, positions, zip(*of_styles, strict=True), strict=True):
+            mean, spread = mean_gram([gram * count for gram in grams], weights)
+            targets[name] = StyleTarget(mean, spread, self.settings.beta * self.settings.lambdas[name])
+        return targets
 
-    def _evaluate(self, image: Any) -> tuple[Any, Any, Any]:
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            *style_answers, content_answer = self._network(image[None], training=False)
-            content = costs.content_cost(self._content, content_answer[0])
-            layer_costs: dict[str, Any] = {}
-            for index, (name, answer) in enumerate(zip(self.layers, style_answers, strict=True)):
-                positions = answer.shape[1] * answer.shape[2]
-                gram = costs.gram_matrix(answer[0])
-                layer_costs[name] = sum(
-                    weight * costs.style_cost(grams[index] * positions, gram, positions)
-                    for weight, grams in zip(self._weights, self._style_grams, strict=True)
-                )
-            style = costs.overall_style_cost(layer_costs, self.settings.lambdas)
-            variation = costs.total_variation(image)
-            total = costs.overall_cost(content, style, variation, self.alpha, self.settings.beta, self.gamma)
-        parts = ops.stack([total, content, variation, *layer_costs.values()])
-        return total, parts, tape.gradient(total, image)
+    def _compiled(self, network: Any, content: Pixels) -> Step:
+        if self.engine == TENSORFLOW:
+            from core.style.tape_step import TapeStep
+
+            return TapeStep(network, self.shape, self.targets)
+        from core.style.onnx_step import OnnxStep
+
+        return OnnxStep(network, content, self.targets, cpu_cores())
 
     def __call__(self, image: Floats) -> tuple[Costs, Floats]:
         """The costs at a picture float32 (H, W, 3) in 0..255, and the gradient of J (H, W, 3)."""
-        _, parts, gradient = self._compiled(tf.constant(image, tf.float32))
-        values = [float(value) for value in parts.numpy()]
+        parts, gradient = self._step(image)
+        content, variation, *of_layers = (float(value) for value in parts)
+        style = dict(zip(self.layers, of_layers, strict=True))
+        lambdas = {name: self.settings.lambdas[name] for name in self.layers}
         answer = Costs(
-            total=values[0],
-            content=values[1],
-            variation=values[2],
-            style=dict(zip(self.layers, values[3:], strict=True)),
+            total=costs.overall_cost(
+                content,
+                costs.overall_style_cost(style, lambdas),
+                variation,
+                self.alpha,
+                self.settings.beta,
+                self.gamma,
+            ),
+            content=content,
+            variation=variation,
+            style=style,
             alpha=self.alpha,
             beta=self.settings.beta,
             gamma=self.gamma,
-            lambdas={name: self.settings.lambdas[name] for name in self.layers},
+            lambdas=lambdas,
         )
-        return answer, gradient.numpy()
+        return answer, gradient
+
+
+def _gram_per_position(activations: Any) -> Floats:
+    """The Gram matrix of activations (n_H, n_W, n_C) over the number of positions."""
+    return np.asarray(costs.gram_matrix(activations) / (activations.shape[0] * activations.shape[1]))
 
 
 def gram_pictures(
@@ -104,9 +136,7 @@ def gram_pictures(
     network = taps(backbone, list(layers), pooling)
 
     def grams(image: Pixels) -> list[Floats]:
-        answers = network(_batch(image), training=False)
-        answers = answers if isinstance(answers, (list, tuple)) else [answers]
-        return [np.asarray(costs.gram_matrix(a[0]) / (a.shape[1] * a.shape[2])) for a in answers]
+        return [_gram_per_position(answer[0]) for answer in _answers(network, image)]
 
     of_content, of_style = grams(content), grams(style)
     of_generated = [None] * len(layers) if generated is None else grams(generated)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.runtime.images import content_hash, display_jpeg, fit_within
 from core.style.drawn_styles import DRAWN_STYLES, kept_style
+from core.style.pictures import middle_square
 from pages.parts.image_input import ChosenImage, image_input
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "china", "flower", "rocket", "motorcycle")
@@ -47,7 +48,7 @@ def _drawn(name: str) -> ChosenImage:
 def _label(name: str) -> str:
     if name == NONE:
         return "None"
-    return DRAWN_STYLES[name][0] if name in DRAWN_STYLES else "A photograph or your own picture…"
+    return DRAWN_STYLES[name][0] if name in DRAWN_STYLES else "Photograph or your own…"
 
 
 def _style(key: str, label: str, default: str, optional: bool) -> ChosenImage | None:
@@ -92,11 +93,12 @@ def picture_controls() -> Pictures:
 
 
 def thumbnails(pictures: Pictures) -> None:
-    """Draw content and styles small, side by side."""
-    shown = [("Content", pictures.content), *(("Style", style) for style in pictures.styles)]
+    """Draw the middles of content and styles small, as squares side by side."""
+    names = ["Style"] if len(pictures.styles) == 1 else [f"Style {number}" for number in (1, 2)]
+    shown = [("Content", pictures.content), *zip(names, pictures.styles, strict=True)]
     for column, (label, image) in zip(st.columns(len(shown), gap="small"), shown, strict=True):
         column.image(
-            display_jpeg(fit_within(image.pixels, 240)),
+            display_jpeg(fit_within(middle_square(image.pixels), 240)),
             caption=label,
             width="stretch",
             alt=f"{label}: {image.name}",

@@ -1,5 +1,7 @@
 """The same transfer at several weights of the style, side by side."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -103,9 +105,14 @@ def _draw_result(strip: BetaStrip, _: JobView) -> None:
             name: st.column_config.NumberColumn(format="%.4g") for name in ("β", "J", "J_content", "J_style")
         },
     )
-    st.caption(
-        f"{len(strip.betas)} transfers in {duration(strip.elapsed_s)}. J_style falls as β grows, J_content rises."
+    falls = all(after <= before for before, after in pairwise(table["J_style"]))
+    rises = all(after >= before for before, after in pairwise(table["J_content"]))
+    seen = (
+        "J_style falls as β grows, J_content rises."
+        if falls and rises
+        else "At the lowest J, J_style falls as β grows and J_content rises: more steps come closer to it."
     )
+    st.caption(f"{len(strip.betas)} transfers in {duration(strip.elapsed_s)}. {seen}")
     with st.container(horizontal=True):
         download_picture(np.hstack(strip.images), name="style_strip", key="strip_png", label="Strip (PNG)")
         download_table(table, name="style_strip", key="strip_csv")
