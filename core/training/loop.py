@@ -2,8 +2,10 @@
 
 A call of Keras' `fit` comes back to Python after every batch; for small networks that takes as long as the batch.
 Here a graph takes the pictures of `steps` batches out of the whole set, changes them, and descends, and gives back
-the cost of each. On several devices each takes a share of every batch (`tf.distribute.MirroredStrategy`): gradients
-are summed, so that a step is the same as that of one device with the whole batch, but for the order of the sums.
+the cost of each. On a CPU convolutions of few channels are computed together with the pooling behind them
+(`core.training.pooled_convolution`). On several devices each takes a share of every batch
+(`tf.distribute.MirroredStrategy`): gradients are summed, so that a step is the same as that of one device with the
+whole batch, but for the order of the sums.
 
 Arrays: pictures uint8 (N, H, W, C), labels int64 (N,), indices int64 (steps, batch), draws float32 (steps, batch, 8).
 Imports Keras and TensorFlow.
@@ -11,6 +13,7 @@ Imports Keras and TensorFlow.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +24,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from core.training.augmentation import DRAWS, augmented, epoch_draws
+from core.training.pooled_convolution import pooled_convolutions
 from core.training.runs import TrainingSettings
 
 BLOCK_S = 0.2  # what a call of the graph may take: so often the job is told, and can be stopped
@@ -92,6 +96,7 @@ class BatchLoop:
 def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: Any) -> Callable[..., Any]:
     cost = tf.nn.sparse_softmax_cross_entropy_with_logits
     replicas = int(strategy.num_replicas_in_sync)
+    on_cpu = not tf.config.list_logical_devices("GPU")  # a GPU's own kernels lack nothing
 
     def one_step(pictures: Any, labels: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
         size = tf.cast(tf.shape(indices)[0], tf.float32)  # of the whole batch
@@ -104,7 +109,8 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
         if settings.augments:
             batch = augmented(batch, draws, settings)
         with tf.GradientTape() as tape:
-            logits = tf.cast(model(batch, training=True), tf.float32)  # (n, classes)
+            with pooled_convolutions(model) if on_cpu else contextlib.nullcontext():
+                logits = tf.cast(model(batch, training=True), tf.float32)  # (n, classes)
             loss = tf.reduce_sum(cost(answers, logits)) / size
         weights = [weight.value for weight in model.trainable_variables]
         model.optimizer.apply(tape.gradient(loss, weights), model.trainable_variables)
