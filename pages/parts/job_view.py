@@ -99,7 +99,14 @@ def _watch(key: str, draw_live: Callable[[JobView], None] | None) -> None:
     if job is None or job.state not in ACTIVE:
         st.rerun()
         return
-    bar, stop = st.columns([5, 1], vertical_alignment="center")
+    progress_row(key, job)
+    if job.state == "running":
+        (draw_live or draw_metrics)(job)
+
+
+def progress_row(key: str, job: JobView) -> None:
+    """How far an active job is, and the button that stops it."""
+    bar, stop = st.columns([4, 1.2], vertical_alignment="center")
     bar.progress(job.fraction or 0.0, text=progress_text(job))
     stop.button(
         "Stop",
@@ -109,8 +116,6 @@ def _watch(key: str, draw_live: Callable[[JobView], None] | None) -> None:
         args=(job.id,),
         width="stretch",
     )
-    if job.state == "running":
-        (draw_live or draw_metrics)(job)
 
 
 def progress_text(job: JobView) -> str:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from core.runtime.engine import EngineError
 from pages.parts.compute import engine, owner
-from pages.parts.job_view import ACTIVE, REDRAW_EVERY_S, duration, progress_text
+from pages.parts.job_view import ACTIVE, REDRAW_EVERY_S, duration, progress_row
 
 MOST_KEPT = 32
 
@@ -132,13 +132,4 @@ def _watch(key: str, job_id: str) -> None:
     if job is None or job.state not in ACTIVE:
         st.rerun()
         return
-    bar, stop = st.columns([4, 1.2], vertical_alignment="center")
-    bar.progress(job.fraction or 0.0, text=progress_text(job))
-    stop.button(
-        "Stop",
-        key=f"{key}_stop",
-        icon=":material/stop_circle:",
-        on_click=engine().cancel,
-        args=(job.id,),
-        width="stretch",
-    )
+    progress_row(key, job)
