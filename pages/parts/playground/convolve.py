@@ -1,10 +1,11 @@
 """The main view: an input, a filter, the output, and the window behind any output pixel."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.convolution.display import absolute_to_rgb
 from core.convolution.filters import parse_kernel
@@ -42,6 +43,7 @@ INPUTS = {
     "matrix": "Own matrix",
 }
 STEP_EVERY_S = 0.7
+PREPARED = "_prepared_output"
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -49,23 +51,39 @@ def _shown(fingerprint: str, _pixels: np.ndarray) -> bytes:
     return display_jpeg(_pixels)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the view draws besides the output's picture; they outlive a run of the view's fragment."""
+
+    controls: DeltaGenerator
+    left: DeltaGenerator
+    head: DeltaGenerator
+    below: DeltaGenerator
+
+
 def view() -> None:
-    """Draw the view; while "Play" is on, the window moves by itself."""
+    """Draw the view; while "Play" is on, the window moves by itself.
+
+    The columns are drawn here, outside the fragment, so that a slider's run begins with the picture: the browser goes
+    through the whole page for everything that it is sent before.
+    """
     playing = bool(st.session_state.get("play", False))
-    st.fragment(_view, run_every=STEP_EVERY_S if playing else None)(playing)
-
-
-def _view(playing: bool) -> None:
-    # Computed before anything is sent: what the browser draws meanwhile would slow it down.
-    ready = _at_once()
     controls, left, right = st.columns([1.05, 1.4, 1.4], gap="medium")
+    below = st.container()
+    with right:
+        places = Places(controls, left, st.container(), below)
+        st.fragment(_view, run_every=STEP_EVERY_S if playing else None)(playing, places)
+
+
+def _view(playing: bool, places: Places) -> None:
+    ready = _at_once()
     if ready is not None:
-        with right:
-            _draw_output(ready)
+        _draw_output(ready)
         picture_first(ready.recipe.fingerprint, key="output")
-    with controls:
+        _describe_output(ready, places.head)
+    with places.controls:
         given = _input_controls()
-        chosen = filter_controls()
+        chosen = filter_controls(on_slide=_prepare)
         settings = settings_controls()
         recipe = Recipe(given, chosen, settings, _display_controls(given))
 
@@ -73,26 +91,38 @@ def _view(playing: bool) -> None:
     try:
         output = convolve(values, chosen.kernel, settings) if ready is None else ready.output
     except FilterTooLarge as error:
-        with left:
+        with places.left:
             _draw_input(given, None, settings, chosen)
-        right.error(str(error), icon=":material/error:")
+        places.head.error(str(error), icon=":material/error:")
+        # A later run of the fragment may write only where this one has written.
+        places.below.empty()
         return
     plane = values if values.ndim == 2 else values[:, :, 0]
-    st.divider()
-    pixel = _pixel_fields(output.shape[0], output.shape[1], channel=values.ndim == 3)
+    with places.below:
+        st.divider()
+        pixel = _pixel_fields(output.shape[0], output.shape[1], channel=values.ndim == 3)
     window = window_at(plane, chosen.kernel, settings, pixel.row, pixel.column)
     if ready is None:
         ready = render(recipe, output, pixel)
-        with right:
-            _draw_output(ready)
-    with left:
+        _draw_output(ready)
+        _describe_output(ready, places.head)
+    with places.left:
         _draw_input(given, window, settings, chosen)
     if not given.as_numbers:
         picture_first(recipe.fingerprint, key="output")
-    inspector(window, chosen)
     if bool(st.session_state["play"]) != playing:
         # How often a fragment runs by itself is set where it is called: the page runs once more.
         st.rerun()
+    with places.below:
+        _draw_below(ready, window)
+    remember(recipe, SLIDERS.values(), key="output")
+
+
+def _draw_below(ready: Rendered, window: WindowProducts) -> None:
+    """The window behind the selected pixel, and what is opened or taken along."""
+    recipe, output = ready.recipe, ready.output
+    given, chosen, settings, values = recipe.given, recipe.chosen, recipe.settings, recipe.values
+    inspector(window, chosen)
     # Filled when opened: typesetting what nobody sees would slow every slider of the page.
     as_formula = st.expander("The same as a formula", icon=":material/function:", key="formula", on_change="rerun")
     if as_formula.open:
@@ -106,15 +136,33 @@ def _view(playing: bool) -> None:
         download_picture(ready.shown, name=f"{given.name}_{chosen.name}", key="output_png", label="Output picture")
         download_array(output, name=f"{given.name}_{chosen.name}", key="output_npy", label="Output numbers (.npy)")
         download_array(chosen.kernel, name=f"filter_{chosen.name}", key="kernel_npy", label="Filter (.npy)")
-    remember(recipe, SLIDERS.values(), key="output")
+
+
+def _prepare() -> None:
+    """Compute the new output as soon as a slider of the filter has moved, before anything of a run is sent."""
+    recipe = _moved_recipe()
+    st.session_state[PREPARED] = None if recipe is None else _rendered(recipe)
 
 
 def _at_once() -> Rendered | None:
     """The new output where only a slider of the filter has moved: it can be drawn before the controls."""
+    recipe = _moved_recipe()
+    prepared: Rendered | None = st.session_state.pop(PREPARED, None)
+    if recipe is None:
+        return None
+    if prepared is not None and prepared.recipe.fingerprint == recipe.fingerprint:
+        return prepared
+    return _rendered(recipe)
+
+
+def _moved_recipe() -> Recipe | None:
     before: Recipe | None = unless_more_moved(SLIDERS.values(), key="output")
     if before is None or before.given.as_numbers or not {"row", "col"} <= st.session_state.keys():
         return None
-    recipe = replace(before, chosen=moved_filter(before.chosen))
+    return replace(before, chosen=moved_filter(before.chosen))
+
+
+def _rendered(recipe: Recipe) -> Rendered | None:
     try:
         output = convolve(recipe.values, recipe.chosen.kernel, recipe.settings)
     except FilterTooLarge:
@@ -280,7 +328,6 @@ def _cells_under(window: WindowProducts, dilation: int, rows: int, columns: int)
 def _draw_output(ready: Rendered) -> None:
     output, pixel = ready.output, ready.pixel
     rows, columns = output.shape[:2]
-    st.markdown(f"**Output** · {rows} × {columns} · from {number_text(ready.low)} to {number_text(ready.high)}")
     if ready.jpeg is None:
         number_grid(
             output,
@@ -301,6 +348,13 @@ def _draw_output(ready: Rendered) -> None:
             alt=f"The output: {ready.recipe.given.name} filtered, shown {ready.recipe.shown_as}",
             boxes=[Box(pixel.row, pixel.column, 1, 1, "selected")],
         )
+
+
+def _describe_output(ready: Rendered, head: DeltaGenerator) -> None:
+    """What the output's numbers are, over its picture, and what its colours mean, under it."""
+    rows, columns = ready.output.shape[:2]
+    reach = f"from {number_text(ready.low)} to {number_text(ready.high)}"
+    head.markdown(f"**Output** · {rows} × {columns} · {reach}")
     st.caption(
         {
             "signed": f"Red is above zero, blue below, white zero; full colour at ±{number_text(ready.limit)}. "

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.detection.cells import input_side_px
 from core.detection.predictions import NetworkAnswer, Selection, select
@@ -19,6 +20,7 @@ from pages.parts.yolo.models import answering_model, model_choice
 PICTURE_HEIGHT_PX = 470
 VIEWS = {"boxes": "Boxes", "steps": "NMS step by step"}
 SLIDERS = ("yolo_confidence", "yolo_iou")
+PREPARED = "_prepared_yolo_picture"
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,51 @@ class Recipe:
         return f"{self.image.sha256} {self.model} {self.thresholds} {self.class_ids} {self.layers} {self.step}"
 
 
-@st.fragment
+@dataclass(frozen=True)
+class Drawn:
+    """The boxes that a recipe leaves, and the picture with them as JPEG."""
+
+    recipe: Recipe
+    selection: Selection
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the view draws besides the picture with its boxes; they outlive a run of the view's fragment."""
+
+    controls: DeltaGenerator
+    top: DeltaGenerator
+    right: DeltaGenerator
+    below: DeltaGenerator
+
+
 def view() -> None:
-    """Draw the view."""
+    """Draw the view.
+
+    The columns are drawn here, outside the fragment, so that a slider's run begins with the picture: the browser goes
+    through the whole page for everything that it is sent before.
+    """
     controls, results = st.columns([1.05, 3.5], gap="medium")
+    below = st.container()
     with results:
-        # In the order in which they stand, so that the picture has its place before anything else is drawn.
-        notices = st.container()
-        head = st.container()
+        top = st.container()
         middle, right = st.columns([2.1, 1.3], gap="medium")
     with middle:
-        drawn = _at_once()
-    with controls:
+        _view(Places(controls, top, right, below))
+
+
+@st.fragment
+def _view(places: Places) -> None:
+    drawn = _at_once()
+    if drawn is not None:
+        _show(drawn)
+        picture_first(drawn.recipe.fingerprint, key="yolo_picture")
+    # A later run of the fragment may write only where a run of the whole page has written: each place is, always.
+    with places.top:
+        notices, head = st.container(), st.container()
+    beside, below = places.right.container(), places.below.container()
+    with places.controls:
         image = image_input(default="motorcycle")
         chosen = model_choice()
         thresholds = _threshold_controls()
@@ -73,48 +108,65 @@ def view() -> None:
         answer = network_answer(image, model)
     if answer is None:
         return
-    with controls:
+    with places.controls:
         class_ids = _class_control(answer)
     recipe = Recipe(image, model, answer, thresholds, class_ids, (), 0)
-    selection = recipe.selection() if drawn is None else drawn
+    selection = recipe.selection() if drawn is None else drawn.selection
     with head:
         layers, step = _picture_controls(len(selection.suppression.picked))
     recipe = replace(recipe, layers=layers, step=step)
-    with middle:
-        if drawn is None:
-            _draw(recipe, selection)
+    if drawn is None:
+        _show(_drawn(recipe, selection))
     picture_first(recipe.fingerprint, key="yolo_picture")
-    with middle:
-        _captions(answer, selection, thresholds, class_ids, () if step else layers)
-    with right:
+    _captions(answer, selection, thresholds, class_ids, () if step else layers)
+    with beside:
         if step:
             step_table(answer, selection, step, agnostic=thresholds.agnostic)
         else:
             _table(answer, selection)
+    with below:
+        _draw_below(recipe, selection)
+    remember(recipe, SLIDERS, key="yolo_picture")
+
+
+def _draw_below(recipe: Recipe, selection: Selection) -> None:
+    """What is opened or taken along."""
+    image, answer, limits = recipe.image, recipe.answer, recipe.thresholds
     # Filled when opened: typesetting what nobody sees would slow every slider of the page.
     as_formula = st.expander("The same as a formula", icon=":material/function:", key="yolo_formula", on_change="rerun")
     if as_formula.open:
         with as_formula:
-            mathematics(answer, selection, thresholds.iou)
+            mathematics(answer, selection, limits.iou)
     as_code = st.expander("The same as code", icon=":material/code:", key="yolo_code", on_change="rerun")
     if as_code.open:
         with as_code:
-            code(image, selection, thresholds.iou, agnostic=thresholds.agnostic)
+            code(image, selection, limits.iou, agnostic=limits.agnostic)
     downloads(image, answer, selection)
-    remember(recipe, SLIDERS, key="yolo_picture")
 
 
-def _at_once() -> Selection | None:
-    """Draw the picture before the controls where only a slider has moved, and let it be seen first."""
+def _prepare() -> None:
+    """Draw the boxes into the picture as soon as a slider has moved, before anything of a run is sent."""
+    recipe = _moved_recipe()
+    st.session_state[PREPARED] = None if recipe is None else _drawn(recipe)
+
+
+def _at_once() -> Drawn | None:
+    """The new picture where only a slider has moved: it can be shown before the controls."""
+    recipe = _moved_recipe()
+    prepared: Drawn | None = st.session_state.pop(PREPARED, None)
+    if recipe is None:
+        return None
+    if prepared is not None and prepared.recipe.fingerprint == recipe.fingerprint:
+        return prepared
+    return _drawn(recipe)
+
+
+def _moved_recipe() -> Recipe | None:
     before: Recipe | None = unless_more_moved(SLIDERS, key="yolo_picture")
     if before is None or before.step:
         return None
     confidence, iou = (float(st.session_state[key]) for key in SLIDERS)
-    recipe = replace(before, thresholds=replace(before.thresholds, confidence=confidence, iou=iou))
-    selection = recipe.selection()
-    _draw(recipe, selection)
-    picture_first(recipe.fingerprint, key="yolo_picture")
-    return selection
+    return replace(before, thresholds=replace(before.thresholds, confidence=confidence, iou=iou))
 
 
 def _threshold_controls() -> Thresholds:
@@ -126,6 +178,7 @@ def _threshold_controls() -> Thresholds:
         0.01,
         key="yolo_confidence",
         bind="query-params",
+        on_change=_prepare,
         help="Boxes with a lower score are left out. Lower finds more, right and wrong.",
     )
     iou = st.slider(
@@ -136,6 +189,7 @@ def _threshold_controls() -> Thresholds:
         0.01,
         key="yolo_iou",
         bind="query-params",
+        on_change=_prepare,
         help="A box that overlaps a better one by more than this is dropped. At 1 nothing is dropped.",
     )
     agnostic = st.toggle(
@@ -188,16 +242,24 @@ def _picture_controls(steps: int) -> tuple[tuple[str, ...], int]:
     return tuple(name for name in LAYERS if name in layers), 0
 
 
-def _draw(recipe: Recipe, selection: Selection) -> None:
+def _drawn(recipe: Recipe, selection: Selection | None = None) -> Drawn:
     image, answer, step = recipe.image, recipe.answer, recipe.step
+    chosen = recipe.selection() if selection is None else selection
     if step:
-        encoded = step_picture(image, answer, selection, step, agnostic=recipe.thresholds.agnostic)
+        encoded = step_picture(image, answer, chosen, step, agnostic=recipe.thresholds.agnostic)
+    else:
+        encoded = boxes_picture(image, answer, chosen, recipe.layers)
+    return Drawn(recipe, chosen, encoded)
+
+
+def _show(drawn: Drawn) -> None:
+    image, step = drawn.recipe.image, drawn.recipe.step
+    if step:
         alt = f"Step {step} of non-max suppression on {image.name}"
     else:
-        encoded = boxes_picture(image, answer, selection, recipe.layers)
-        alt = f"{image.name} with {_objects(len(selection.detections.scores))} found by the network"
+        alt = f"{image.name} with {_objects(len(drawn.selection.detections.scores))} found by the network"
     rows, columns = shown_size(image)
-    picture(encoded, rows=rows, columns=columns, key="yolo_picture", alt=alt, max_height_px=PICTURE_HEIGHT_PX)
+    picture(drawn.jpeg, rows=rows, columns=columns, key="yolo_picture", alt=alt, max_height_px=PICTURE_HEIGHT_PX)
 
 
 def _objects(count: int) -> str:
