@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from core.style import optimisers
 from core.style.optimisers import adam, gradient_descent, lbfgs, minimise
 
 GOAL = np.linspace(40, 200, 12, dtype=np.float32)
@@ -100,3 +101,20 @@ def test_a_cost_that_is_no_number_ends_the_search_with_the_best_picture(optimize
 def test_an_unknown_optimiser_is_refused():
     with pytest.raises(ValueError, match="expected lbfgs"):
         minimise("sgd", Bowl(), START, 3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pixels_that_a_long_step_throws_out_of_the_range_come_back(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    directions, _ = np.linalg.qr(rng.normal(size=(60, 60)))
+    curvature = directions * np.geomspace(1, 1e-3, 60) @ directions.T  # steep one way, shallow another
+    lowest = rng.uniform(40, 250, 60)  # inside the range
+
+    def evaluate(x):
+        away = x.astype(np.float64) - lowest
+        return 0.5 * float(away @ curvature @ away), (curvature @ away).astype(np.float32)
+
+    start = rng.uniform(0, 255, 60).astype(np.float32)
+    assert evaluate(lbfgs(evaluate, start, 120))[0] < 0.01
+    monkeypatch.setattr(optimisers, "BEYOND_PX", 1e30)  # J is flat beyond the range: some of them stay there
+    assert evaluate(lbfgs(evaluate, start, 120))[0] > 10

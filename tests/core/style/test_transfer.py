@@ -211,26 +211,6 @@ def test_lbfgs_reaches_a_lower_j_than_adam(content, style):
     assert ends["lbfgs"] < ends["adam"]
 
 
-def test_pixels_that_a_long_step_throws_out_of_the_range_come_back(monkeypatch):
-    from core.style import optimisers
-    from core.style.pictures import scaled
-    from core.style.problem import TransferProblem
-
-    picture = scaled(load_sample("china"), 48)
-    problem = TransferProblem(picture, [scaled(kept_style("ember_strokes"), 48)], [1.0], TransferSettings(size_px=48))
-
-    def lowest():
-        def evaluate(flat):
-            costs, gradient = problem(flat.reshape(picture.shape))
-            return costs.total, gradient.reshape(-1)
-
-        return evaluate(optimisers.lbfgs(evaluate, picture.astype(np.float32).reshape(-1), 30))[0]
-
-    drawn_back = lowest()
-    monkeypatch.setattr(optimisers, "BEYOND_PX", 1e30)  # J is flat beyond the range
-    assert drawn_back < 0.7 * lowest()
-
-
 def test_the_command_prints_j_and_writes_a_picture(tmp_path, capsys):
     out = tmp_path / "made.png"
     arguments = ["chelsea", "mosaic", "--out", str(out), "--size", "48", "--steps", "4", "--backbone", "random"]
