@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -93,10 +94,14 @@ class BatchLoop:
         return np.asarray(costs), int(right)
 
 
+def _cpu_form(model: keras.Model) -> AbstractContextManager[None]:
+    """Where there is no GPU, whose kernels lack nothing, a graph made in here has narrow convolutions in one piece."""
+    return contextlib.nullcontext() if tf.config.list_logical_devices("GPU") else pooled_convolutions(model)
+
+
 def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: Any) -> Callable[..., Any]:
     cost = tf.nn.sparse_softmax_cross_entropy_with_logits
     replicas = int(strategy.num_replicas_in_sync)
-    on_cpu = not tf.config.list_logical_devices("GPU")  # a GPU's own kernels lack nothing
 
     def one_step(pictures: Any, labels: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
         size = tf.cast(tf.shape(indices)[0], tf.float32)  # of the whole batch
@@ -109,8 +114,7 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
         if settings.augments:
             batch = augmented(batch, draws, settings)
         with tf.GradientTape() as tape:
-            with pooled_convolutions(model) if on_cpu else contextlib.nullcontext():
-                logits = tf.cast(model(batch, training=True), tf.float32)  # (n, classes)
+            logits = tf.cast(model(batch, training=True), tf.float32)  # (n, classes)
             loss = tf.reduce_sum(cost(answers, logits)) / size
         weights = [weight.value for weight in model.trainable_variables]
         model.optimizer.apply(tape.gradient(loss, weights), model.trainable_variables)
@@ -121,10 +125,11 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
         steps = tf.shape(indices)[0]
         costs = tf.TensorArray(tf.float32, steps)
         right = tf.constant(0)
-        for step in tf.range(steps):
-            loss, found = strategy.run(one_step, args=(pictures, labels, indices[step], draws[step]))
-            costs = costs.write(step, strategy.reduce("SUM", loss, axis=None))
-            right += strategy.reduce("SUM", found, axis=None)
+        with _cpu_form(model):  # here and not in a step: each device makes its part of the graph in a thread
+            for step in tf.range(steps):
+                loss, found = strategy.run(one_step, args=(pictures, labels, indices[step], draws[step]))
+                costs = costs.write(step, strategy.reduce("SUM", loss, axis=None))
+                right += strategy.reduce("SUM", found, axis=None)
         return costs.stack(), right
 
     with strategy.scope():
@@ -147,7 +152,8 @@ class Evaluator:
         shape = [None, *model.input_shape[1:]]
 
         def answer(pictures: Any) -> Any:
-            return tf.cast(model(tf.cast(pictures, tf.float32), training=False), tf.float32)
+            with _cpu_form(model):
+                return tf.cast(model(tf.cast(pictures, tf.float32), training=False), tf.float32)
 
         self._answer = tf.function(answer, input_signature=[tf.TensorSpec(shape, tf.uint8)])
 
