@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from tests.end_to_end.conftest import Server, problems_on, wait_until_idle
+from tests.end_to_end.sent import elements_sent
 
 pytestmark = pytest.mark.browser
 
@@ -105,6 +106,34 @@ def test_a_copied_address_opens_the_same_picture(tab: Page, server: Server, cont
         for key in ("window_grid", "kernel_grid", "product_grid"):
             assert grid(second, key) == grid(tab, key)
         assert second.get_by_text("Output ·").inner_text() == tab.get_by_text("Output ·").inner_text()
+
+
+def test_a_sliders_run_sends_the_picture_first(tab: Page, server: Server) -> None:
+    sent = elements_sent(tab)
+    open_page(tab, server, "/convolution_playground?filter=Gaussian+blur&size=7")
+    before = tab.get_by_text("Output ·").inner_text()
+    sent.clear()
+    tab.get_by_role("slider", name="Sigma (px)").press("End")
+    expect(tab.get_by_text("Output ·")).not_to_have_text(before)
+    wait_until_idle(tab)
+    assert sent[0].endswith("output_picture")
+    assert "slider" in sent[1:]
+
+
+def test_a_filter_that_became_too_large_can_be_made_smaller_again(tab: Page, server: Server) -> None:
+    open_page(tab, server, NOTES.replace("Vertical+edges", "Box+blur") + "&size=7")
+    expect(tab.get_by_text("The filter covers 7 x 7 pixels")).to_be_visible()
+    size = tab.get_by_role("slider", name="Size f")
+    for _ in range(2):
+        size.press("ArrowLeft")
+    expect(tab.get_by_text("Output · 2 × 2")).to_be_visible()
+    wait_until_idle(tab)
+    assert problems_on(tab) == []
+    expect(tab.get_by_text("The same as a formula")).to_be_visible()
+    for _ in range(2):
+        size.press("ArrowRight")
+    expect(tab.get_by_text("The filter covers 7 x 7 pixels")).to_be_visible()
+    expect(tab.get_by_text("The same as a formula")).not_to_be_attached()
 
 
 def bad_files() -> list[FilePayload]:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.conftest import Server, problems_on, wait_until_idle
+from tests.end_to_end.sent import elements_sent
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +52,18 @@ def test_boxes_on_the_cat_by_deep_link_and_a_slider_without_the_network(server: 
     assert tab.get_by_text("Answered by").inner_text() == answered
     assert "yolo_confidence=0.05" in tab.url
     assert problems_on(tab) == []
+
+
+def test_a_sliders_run_sends_the_picture_first(server: Server, tab: Page) -> None:
+    sent = elements_sent(tab)
+    opened(tab, server, "image=Chelsea+the+cat&yolo_confidence=0.2")
+    sent.clear()
+    tab.get_by_role("slider", name="Confidence").press("ArrowLeft")
+    expect(tab.get_by_text("a confidence of 0.19")).to_be_visible(timeout=60_000)
+    wait_until_idle(tab)
+    # The picture is as it was where no box was added: then the browser is only told that it has it already.
+    assert sent[0] == "ref_hash" or sent[0].endswith("yolo_picture")
+    assert "slider" in sent[1:]
 
 
 def test_a_step_of_suppression_is_in_the_address(server: Server, tab: Page, browser: Browser) -> None:
