@@ -184,4 +184,4 @@ def test_forty_photographs_teach_bicycles():
     elapsed_s = time.monotonic() - started
     map_50 = measured_on(tuned, pictures, boxes)
     print(f"AP@.5 {100 * map_50:.1f} for bicycles on 20 photographs held out, after {elapsed_s:.0f} s")
-    assert map_50 >= 0.4 and elapsed_s <= 15 * 60  # 50 is the aim; 47.5 is what was measured
+    assert map_50 >= 0.5 and elapsed_s <= 15 * 60
