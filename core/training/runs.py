@@ -24,7 +24,7 @@ class TrainingError(ValueError):
 class TrainingSettings:
     """What is trained and how; the settings that stand here suit LeNet-5 on MNIST.
 
-    With 28 epochs instead of 12 it comes a little further, and takes more than twice as long.
+    With 28 epochs instead of 12 a run may come a little further, and takes more than twice as long.
     `learning_rate` is the first one. The augmentation draws anew for each picture each time it is seen: moved by up
     to `shift_px` pixels each way, mirrored (`flip`), turned by up to `rotate_deg` degrees, enlarged or shrunk by up
     to the share `zoom`, its brightness, contrast and saturation changed by up to the share `colour`.

@@ -6,8 +6,8 @@
 network (`last.keras`), settings and history (`run.json`), a program that trains it again with Keras alone (`train.py`)
 and what the test pictures gave (`evaluation.json`).
 
-Settings that are not given suit LeNet-5 on MNIST: 12 epochs take it to 99.1 % of the test digits. The best setting
-found is `--epochs 28`, 99.2 %.
+Settings that are not given suit LeNet-5 on MNIST: with their 12 epochs the seeds 0, 1 and 2 came to 99.13, 99.17 and
+99.30 % of the test digits. `--epochs 28` took the seed 0 to 99.22 %.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def lab_controls() -> Chosen:
         PLAIN.epochs,
         key="lab_epochs",
         bind="query-params",
-        help=f"How often each picture is seen. {PLAIN.epochs} take LeNet-5 to 99.1 % of MNIST's test digits; 28, the "
-        "best setting found, take it to 99.2 %.",
+        help="How often each picture is seen. 12 take LeNet-5 to 99.1 to 99.3 % of MNIST's test digits, by the seed; "
+        "28 took the seed 0 from 99.13 to 99.22 %.",
     )
     optimizer = st.selectbox(
         "Optimiser",
