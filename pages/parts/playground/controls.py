@@ -1,6 +1,5 @@
 """Controls that several views of the playground share: the filter, stride, padding, border, dilation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,13 +48,8 @@ def _apply(change: str, kernel: np.ndarray) -> None:
     _use_custom({"normalise": normalise, "transpose": transpose, "rotate": rotate}[change](kernel))
 
 
-def filter_controls(*, default: str = "sobel_vertical", on_slide: Callable[[], None] | None = None) -> ChosenFilter:
-    """Draw the choice of a filter with its parameters and return its kernel.
-
-    Args:
-        default: The filter chosen first.
-        on_slide: Called when one of the filter's sliders has moved, before the page runs again.
-    """
+def filter_controls(*, default: str = "sobel_vertical") -> ChosenFilter:
+    """Draw the choice of a filter with its parameters and return its kernel."""
     name = st.selectbox(
         "Filter",
         [*FILTERS, CUSTOM],
@@ -78,7 +72,6 @@ def filter_controls(*, default: str = "sobel_vertical", on_slide: Callable[[], N
             5 if name != "identity" else 3,
             key="size",
             bind="query-params",
-            on_change=on_slide,
             help="The filter is f x f. Odd sizes have a middle pixel; even ones shift the picture by half a pixel.",
         )
     if "sigma" in parameters:
@@ -90,7 +83,6 @@ def filter_controls(*, default: str = "sobel_vertical", on_slide: Callable[[], N
             0.1,
             key="sigma",
             bind="query-params",
-            on_change=on_slide,
             help="Standard deviation of the bell. Larger blurs more, and needs a larger f to hold the whole bell.",
         )
     if "orientation_deg" in parameters:
@@ -102,7 +94,6 @@ def filter_controls(*, default: str = "sobel_vertical", on_slide: Callable[[], N
             5,
             key="angle",
             bind="query-params",
-            on_change=on_slide,
             help="The direction across the stripes that the filter answers to.",
         )
     if "wavelength_px" in parameters:
@@ -114,7 +105,6 @@ def filter_controls(*, default: str = "sobel_vertical", on_slide: Callable[[], N
             0.5,
             key="wave",
             bind="query-params",
-            on_change=on_slide,
             help="The distance between two stripes that the filter answers to.",
         )
     return ChosenFilter(name, FILTERS[name].label, filter_kernel(name, size, **values))

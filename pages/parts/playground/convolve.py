@@ -43,7 +43,6 @@ INPUTS = {
     "matrix": "Own matrix",
 }
 STEP_EVERY_S = 0.7
-PREPARED = "_prepared_output"
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -83,7 +82,7 @@ def _view(playing: bool, places: Places) -> None:
         _describe_output(ready, places.head)
     with places.controls:
         given = _input_controls()
-        chosen = filter_controls(on_slide=_prepare)
+        chosen = filter_controls()
         settings = settings_controls()
         recipe = Recipe(given, chosen, settings, _display_controls(given))
 
@@ -138,31 +137,12 @@ def _draw_below(ready: Rendered, window: WindowProducts) -> None:
         download_array(chosen.kernel, name=f"filter_{chosen.name}", key="kernel_npy", label="Filter (.npy)")
 
 
-def _prepare() -> None:
-    """Compute the new output as soon as a slider of the filter has moved, before anything of a run is sent."""
-    recipe = _moved_recipe()
-    st.session_state[PREPARED] = None if recipe is None else _rendered(recipe)
-
-
 def _at_once() -> Rendered | None:
     """The new output where only a slider of the filter has moved: it can be drawn before the controls."""
-    recipe = _moved_recipe()
-    prepared: Rendered | None = st.session_state.pop(PREPARED, None)
-    if recipe is None:
-        return None
-    if prepared is not None and prepared.recipe.fingerprint == recipe.fingerprint:
-        return prepared
-    return _rendered(recipe)
-
-
-def _moved_recipe() -> Recipe | None:
     before: Recipe | None = unless_more_moved(SLIDERS.values(), key="output")
     if before is None or before.given.as_numbers or not {"row", "col"} <= st.session_state.keys():
         return None
-    return replace(before, chosen=moved_filter(before.chosen))
-
-
-def _rendered(recipe: Recipe) -> Rendered | None:
+    recipe = replace(before, chosen=moved_filter(before.chosen))
     try:
         output = convolve(recipe.values, recipe.chosen.kernel, recipe.settings)
     except FilterTooLarge:

@@ -20,7 +20,6 @@ from pages.parts.yolo.models import answering_model, model_choice
 PICTURE_HEIGHT_PX = 470
 VIEWS = {"boxes": "Boxes", "steps": "NMS step by step"}
 SLIDERS = ("yolo_confidence", "yolo_iou")
-PREPARED = "_prepared_yolo_picture"
 
 
 @dataclass(frozen=True)
@@ -144,29 +143,13 @@ def _draw_below(recipe: Recipe, selection: Selection) -> None:
     downloads(image, answer, selection)
 
 
-def _prepare() -> None:
-    """Draw the boxes into the picture as soon as a slider has moved, before anything of a run is sent."""
-    recipe = _moved_recipe()
-    st.session_state[PREPARED] = None if recipe is None else _drawn(recipe)
-
-
 def _at_once() -> Drawn | None:
     """The new picture where only a slider has moved: it can be shown before the controls."""
-    recipe = _moved_recipe()
-    prepared: Drawn | None = st.session_state.pop(PREPARED, None)
-    if recipe is None:
-        return None
-    if prepared is not None and prepared.recipe.fingerprint == recipe.fingerprint:
-        return prepared
-    return _drawn(recipe)
-
-
-def _moved_recipe() -> Recipe | None:
     before: Recipe | None = unless_more_moved(SLIDERS, key="yolo_picture")
     if before is None or before.step:
         return None
     confidence, iou = (float(st.session_state[key]) for key in SLIDERS)
-    return replace(before, thresholds=replace(before.thresholds, confidence=confidence, iou=iou))
+    return _drawn(replace(before, thresholds=replace(before.thresholds, confidence=confidence, iou=iou)))
 
 
 def _threshold_controls() -> Thresholds:
@@ -178,7 +161,6 @@ def _threshold_controls() -> Thresholds:
         0.01,
         key="yolo_confidence",
         bind="query-params",
-        on_change=_prepare,
         help="Boxes with a lower score are left out. Lower finds more, right and wrong.",
     )
     iou = st.slider(
@@ -189,7 +171,6 @@ def _threshold_controls() -> Thresholds:
         0.01,
         key="yolo_iou",
         bind="query-params",
-        on_change=_prepare,
         help="A box that overlaps a better one by more than this is dropped. At 1 nothing is dropped.",
     )
     agnostic = st.toggle(
