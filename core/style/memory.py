@@ -22,8 +22,20 @@ SAFE_PART = 0.7
 def needed_mb(settings: TransferSettings, height_px: int, width_px: int) -> float:
     """Estimated peak in MB at the final size."""
     pixels = height_px * width_px
-    search = (2 * LBFGS_MEMORY + 12) * 3 * 8 * pixels if settings.optimizer == "lbfgs" else 8 * 3 * 4 * pixels
+    search = search_bytes(settings.optimizer, 3 * pixels)
     return BASE_MB + (BYTES_PER_PIXEL[settings.backbone] * pixels + search) / 2**20
+
+
+def search_bytes(optimizer: str, numbers: int) -> float:
+    """What a search over so many numbers, three a pixel, keeps besides J itself: bytes at its peak.
+
+    L-BFGS as SciPy carries it: 2 m + 5 vectors of doubles in its workspace, and some twenty more for the point, the
+    gradient, bounds and copies. The others: ten vectors of single precision.
+
+    >>> search_bytes("lbfgs", 1), search_bytes("adam", 1)
+    (520.0, 40.0)
+    """
+    return float(numbers * (8 * (2 * LBFGS_MEMORY + 25) if optimizer == "lbfgs" else 4 * 10))
 
 
 def available_mb() -> float:

@@ -98,8 +98,9 @@ def test_the_gradient_of_a_maximum_goes_to_its_place(shape):
     assert np.count_nonzero(gradient) <= 3 * (shape[0] // 2) * (shape[1] // 2)
 
 
-@pytest.mark.parametrize("pooling", ["average", "max"])
-def test_the_gradient_agrees_with_finite_differences(pooling):
+# Along a step some maxima change their places, which bends J.
+@pytest.mark.parametrize(("pooling", "tolerance"), [("average", 0.01), ("max", 0.03)])
+def test_the_gradient_agrees_with_finite_differences(pooling, tolerance):
     ours, _, at = problems(TransferSettings(backbone="random", pooling=pooling), (40, 48))
     _, gradient = ours(at)
     for seed in range(3):
@@ -107,7 +108,7 @@ def test_the_gradient_agrees_with_finite_differences(pooling):
         direction = gradient / np.linalg.norm(gradient) + noise / np.linalg.norm(noise)
         step = 0.25
         above, below = ours(at + step * direction)[0].total, ours(at - step * direction)[0].total
-        assert (above - below) / (2 * step) == pytest.approx(float(np.sum(gradient * direction)), rel=0.01)
+        assert (above - below) / (2 * step) == pytest.approx(float(np.sum(gradient * direction)), rel=tolerance)
 
 
 def test_places_that_are_equally_large_share_the_gradient_of_a_maximum():

@@ -9,7 +9,7 @@ from core.runtime.report import JobCancelled, Report
 from core.runtime.samples import load_sample
 from core.style.colour import luminance, match_colours, with_chroma_of
 from core.style.drawn_styles import DRAWN_STYLES, draw_style, kept_style
-from core.style.memory import needed_mb
+from core.style.memory import needed_mb, search_bytes
 from core.style.settings import STYLE_LAYERS, StyleError, TransferSettings
 from core.style.transfer import largest_size_px, main, plan, transfer
 
@@ -176,6 +176,32 @@ def test_what_does_not_fit_into_memory_is_made_smaller():
     assert 448 <= largest_size_px(settings, 800, 800, room) <= 512
     with pytest.raises(StyleError, match="too few for any size"):
         largest_size_px(settings, 800, 800, 10.0)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "gradient_descent"])
+def test_a_search_keeps_no_more_memory_than_was_said_before(optimizer):
+    import tracemalloc
+
+    from core.style.optimisers import minimise
+
+    numbers = 40_000
+    curvature = np.geomspace(1, 300, numbers).astype(np.float32)
+
+    def bowl(x):
+        slope = curvature * x
+        return float(0.5 * np.dot(slope, x)), slope
+
+    start = np.full(numbers, 128, np.float32)
+    minimise(optimizer, bowl, start, 2)  # what is imported for it is not counted
+    tracemalloc.start()
+    try:
+        minimise(optimizer, bowl, start, 30)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    said = search_bytes(optimizer, numbers)
+    assert peak <= said
+    assert optimizer != "lbfgs" or said <= 1.25 * peak  # and not so much more that sizes are refused for nothing
 
 
 @pytest.mark.parametrize(
