@@ -27,8 +27,10 @@ def test_a_picture_at_once_and_one_step_by_step(server: Server, tab: Page):
 
 def test_stop_ends_a_transfer_at_once_and_keeps_its_picture(server: Server, tab: Page):
     tab.goto(f"{server.address}/style_transfer?style_view=Step+by+step&style_size=96+px&style_steps=1500")
+    make = tab.get_by_role("button", name="Make the picture")
+    expect(make).to_be_visible(timeout=SLOW_MS)
     wait_until_idle(tab, SLOW_MS)
-    tab.get_by_role("button", name="Make the picture").click()
+    make.click()
     expect(tab.get_by_alt_text("The generated image now")).to_be_visible(timeout=SLOW_MS)
     expect(tab.get_by_text("of 1500")).to_be_visible()
     # The page itself takes the time from the click to the sentence, whatever the test's own process waits for.
