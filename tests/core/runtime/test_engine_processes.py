@@ -115,8 +115,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+OTHERS: set[int] = set()
+
+
 @pytest.fixture(scope="module")
 def engine(home: Path) -> Iterator[Engine]:
+    OTHERS.update(process.pid for process in psutil.Process().children())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "TIDY_EVERY_S", 0.2)
         patch.setattr(pool, "RECYCLE_AFTER_S", 0.5)
@@ -133,7 +137,9 @@ def engine(home: Path) -> Iterator[Engine]:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """The engine's processes; a browser or a server that another test started from this process is not among them."""
+    own = [process for process in psutil.Process().children() if process.pid not in OTHERS]
+    return [*own, *(process for one in own for process in one.children(recursive=True))]
 
 
 def test_two_call_workers_compute_at_the_same_time(engine: Engine) -> None:
