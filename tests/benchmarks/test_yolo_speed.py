@@ -41,17 +41,18 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def lively_confidence(answer: NetworkAnswer) -> float:
-    """A confidence from which each of the slider's next steps leaves fewer boxes than the one before."""
-    for start in range(60, 1, -1):
-        counts = [len(select(answer, (start + step) / 100).candidates.scores) for step in range(STEPS + 1)]
-        if len(set(counts)) == len(counts):
-            return start / 100
+def lively_confidence(answer: NetworkAnswer) -> tuple[float, int]:
+    """A confidence from which each of the slider's next steps, at most four, leaves fewer boxes than the one before."""
+    for steps in range(STEPS, 0, -1):
+        for start in range(60, 1, -1):
+            counts = [len(select(answer, (start + step) / 100).candidates.scores) for step in range(steps + 1)]
+            if len(set(counts)) == len(counts):
+                return start / 100, steps
     raise AssertionError("the network finds too few boxes on this picture to measure a slider with")
 
 
-def open_both(browser: Browser, server: Server, bare: Server, picture: Path) -> tuple[Page, Page]:
-    confidence = lively_confidence(run_network(megapixel("motorcycle")))
+def open_both(browser: Browser, server: Server, bare: Server, picture: Path) -> tuple[Page, Page, int]:
+    confidence, steps = lively_confidence(run_network(megapixel("motorcycle")))
     ours = browser.new_page(viewport={"width": 1366, "height": 768})
     ours.goto(
         f"{server.address}/yolo_detection?image=Your+own+picture…&yolo_layers=Before+NMS&yolo_confidence={confidence}"
@@ -62,15 +63,15 @@ def open_both(browser: Browser, server: Server, bare: Server, picture: Path) -> 
     peer = browser.new_page(viewport={"width": 1366, "height": 768})
     peer.goto(bare.address)
     wait_until_idle(peer)
-    return ours, peer
+    return ours, peer, steps
 
 
 @pytest.mark.browser
 def test_slider_to_new_boxes(browser: Browser, server: Server, bare_server: Server, picture: Path) -> None:
-    ours, peer = open_both(browser, server, bare_server, picture)
+    ours, peer, steps = open_both(browser, server, bare_server, picture)
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(ROUNDS + SKIPPED):
-        key = "ArrowRight" if turn % (2 * STEPS) < STEPS else "ArrowLeft"
+        key = "ArrowRight" if turn % (2 * steps) < steps else "ArrowLeft"
         pair = (
             slider_to_picture_ms(ours, ".st-key-yolo_picture", "Confidence", key),
             slider_to_picture_ms(peer, "[data-testid=stMain]", "Shift", key),
