@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from core.runtime.one_device import on_one_device
 from core.runtime.report import Report
 
 Floats = npt.NDArray[np.float32]
@@ -280,7 +281,7 @@ def _builder(
         model = keras.Model(whole.inputs[0], [*answers, logits])
         kernels = [v for v in model.trainable_variables if len(v.shape) > 1 and "_0_" not in v.path]
         clip = settings.clip_norm or None
-        optimizer = keras.optimizers.SGD(settings.learning_rate, settings.momentum, global_clipnorm=clip)
+        optimizer = on_one_device(keras.optimizers.SGD(settings.learning_rate, settings.momentum, global_clipnorm=clip))
         optimizer.build(model.trainable_variables)
 
         def step(batch: Any, targets: Any) -> tuple[Any, Any, Any, Any]:

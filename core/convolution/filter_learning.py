@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from core.convolution.decorrelation import Conditioning, Preparation, patch_conditioning, prepare
 from core.convolution.operation import convolve
+from core.runtime.one_device import on_one_device
 from core.runtime.report import Report
 
 if TYPE_CHECKING:
@@ -223,8 +224,9 @@ def build_optimiser(settings: LearningSettings) -> "keras.optimizers.Optimizer":
     if settings.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(settings.rate, decay_steps=settings.steps)
     if settings.optimiser == "adam":
-        return keras.optimizers.Adam(rate)
-    return keras.optimizers.SGD(rate, momentum=settings.momentum if settings.optimiser == "momentum" else 0.0)
+        return on_one_device(keras.optimizers.Adam(rate))
+    momentum = settings.momentum if settings.optimiser == "momentum" else 0.0
+    return on_one_device(keras.optimizers.SGD(rate, momentum=momentum))
 
 
 def loss_and_gradients(layer: Any, images: Any, edge_maps: Any) -> tuple[Any, list[Any]]:

@@ -31,6 +31,7 @@ from core.detection.labels import Labels
 from core.detection.losses import BOX_WEIGHT, detection_loss
 from core.detection.predictions import answer_of, letterbox_picture, select
 from core.detection.yolo import build_detector
+from core.runtime.one_device import on_one_device
 
 Image = NDArray[np.uint8]
 MAX_OBJECTS = 32
@@ -282,7 +283,7 @@ def _compiled(network: keras.Model, settings: TuningSettings) -> Tuning:
         layer.trainable = not is_norm and not (settings.freeze_backbone and is_backbone(layer.name))
     training = Tuning(network, settings.size_px)
     optimizer = keras.optimizers.AdamW(settings.peak_rate, weight_decay=0.01, global_clipnorm=10.0)
-    training.compile(optimizer, jit_compile=False)
+    training.compile(on_one_device(optimizer), jit_compile=False)
     return training
 
 

@@ -26,6 +26,7 @@ from core.detection.localization_scenes import (
 )
 from core.detection.localization_snippets import compare_losses as compare_losses
 from core.runtime.images import content_hash, encode_jpeg
+from core.runtime.one_device import on_one_device
 from core.runtime.report import Report
 
 VALIDATION_SCENES, TEST_SCENES, SHOWN = 200, 500, 8
@@ -88,7 +89,8 @@ def train_localizer(settings: LocalizerSettings, report: Report | None = None) -
     steps = settings.scenes // BATCH
     total = steps * settings.epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, total, alpha=0.02)
-    model.compile(keras.optimizers.Adam(rate), loss=batch_loss(settings.loss), jit_compile=False, steps_per_execution=4)
+    optimizer = on_one_device(keras.optimizers.Adam(rate))
+    model.compile(optimizer, loss=batch_loss(settings.loss), jit_compile=False, steps_per_execution=4)
     history: list[tuple[int, float, float, float, float]] = []
     ended = "epochs"
 

@@ -35,6 +35,7 @@ from core.faces.similarity_types import (
     pair_terms,
 )
 from core.faces.verification import PairDistances, best_threshold
+from core.runtime.one_device import on_one_device
 from core.runtime.report import Report
 
 LOOKS = 16
@@ -177,7 +178,7 @@ def _one_way(
     encoder = build_encoder(shape, settings.dimensions, way, settings.seed)
     weights = tf.Variable(-np.ones(settings.dimensions, np.float32), name="pair_weights")
     bias = tf.Variable(1.0, name="pair_bias")
-    optimizer = keras.optimizers.Adam(settings.rate)
+    optimizer = on_one_device(keras.optimizers.Adam(settings.rate))
     variables = encoder.trainable_variables + ([weights, bias] if way in PAIR_WAYS else [])
     optimizer.build(variables)
 

@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from core.runtime.one_device import on_one_device
 from core.training.augmentation import DRAWS, augmented, epoch_draws
 from core.training.pooled_convolution import pooled_convolutions
 from core.training.runs import TrainingSettings
@@ -134,6 +135,8 @@ def _compiled_block(model: keras.Model, settings: TrainingSettings, strategy: An
 
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
+    if replicas == 1:
+        on_one_device(model.optimizer)
     signature = [
         tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8),
         tf.TensorSpec([None], tf.int64),

@@ -18,6 +18,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from core.runtime.one_device import on_one_device
+
 Pictures = NDArray[Any]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -44,7 +46,7 @@ class Learner:
         """
         self._build = build
         self.model = build(0)
-        self._optimizer = keras.optimizers.Adam(1e-3)
+        self._optimizer = on_one_device(keras.optimizers.Adam(1e-3))
         self._optimizer.build(self.model.trainable_variables)
         self._training = not frozen_statistics
         shape = list(self.model.input_shape[1:])

@@ -1,9 +1,11 @@
 """The trainer: it learns, reports, is reproducible, goes on from its last epoch, and says when it cannot."""
 
 import dataclasses
+import gc
 import io
 import json
 import threading
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -49,6 +51,27 @@ def test_a_run_holds_its_history_and_filters(run: TrainingRun, few_digits: Image
     np.testing.assert_array_equal(run.filters[0], model.get_layer("C1").get_weights()[0])
     assert run.parameters == model.count_params()
     assert run.evaluation.confusion.sum() == len(few_digits.test)
+
+
+def test_nothing_of_a_training_stays_when_it_has_ended(few_digits: ImageDataset, tmp_path: Path) -> None:
+    """Neither its graphs nor its network, optimiser or pictures: as many objects after three trainings as before."""
+
+    def alive() -> Counter[str]:
+        gc.collect()
+        return Counter(type(one).__name__ for one in gc.get_objects())
+
+    def once(name: str) -> None:
+        train(few_digits, dataclasses.replace(FEW, epochs=1, shift_px=1), tmp_path / name)
+
+    once("first")  # what is made once for the process
+    before = alive()
+    for name in ("second", "third", "fourth"):
+        once(name)
+    more = alive() - before
+    kept = {"FuncGraph", "WhileBodyFuncGraph", "AtomicFunction", "Operation", "SymbolicTensor", "EagerTensor"}
+    kept |= {"Functional", "Variable", "ResourceVariable", "Adam", "BatchLoop", "Evaluator", "ndarray"}
+    assert not kept & set(more), more.most_common(20)
+    assert more.total() < 300, more.most_common(20)
 
 
 def test_the_same_seed_gives_the_same_run(run: TrainingRun, few_digits: ImageDataset, tmp_path: Path) -> None:
