@@ -308,7 +308,8 @@ class Engine:
             while not self._closed.is_set() and (job := self._book.first_queued()) is not None:
                 worker = self._pool.free("job")
                 if worker is None:
-                    self._pool.grow("job", self._settings.job_workers)
+                    # No more than there are jobs: each worker has TensorFlow of its own in its memory.
+                    self._pool.grow("job", min(self._settings.job_workers, len(self._book.unfinished())))
                     return
                 request = job.request
                 if not self._book.take(job) or request is None:  # cancelled meanwhile

@@ -70,7 +70,10 @@ class Pool:
         return any(kind in worker.kinds and not worker.leaving for worker in self._known.values())
 
     def free(self, kind: Kind) -> Worker | None:
-        """Return a free worker for a kind of work; one that is warm, and serves nothing else, comes first."""
+        """Return a free worker for a kind of work; one that serves nothing else comes first, then warm and used ones.
+
+        Those have loaded what tasks need; one that stays idle beside them goes again.
+        """
         if kind == "job" and self._workers.kind != "cluster" and self._on_jobs() >= self._settings.job_workers:
             return None  # a worker too many, which came after it had been given up, is no further place
         able = [worker for worker in self._known.values() if kind in worker.kinds and not worker.leaving]
@@ -79,7 +82,7 @@ class Pool:
             if self._on_jobs() >= len(able) - 1 and not any(w.kinds == {"call"} for w in self._known.values()):
                 return None
         free = [worker for worker in able if worker.run is None]
-        return min(free, key=lambda w: (len(w.kinds), not w.warm, w.name), default=None)
+        return min(free, key=lambda w: (len(w.kinds), not w.warm, not w.used, w.name), default=None)
 
     def is_cold(self, worker: Worker) -> bool:
         """Say whether TensorFlow is still being loaded, so that a call's time limit has not begun."""

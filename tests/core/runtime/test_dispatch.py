@@ -15,7 +15,7 @@ from core.runtime.dispatch import Engine
 from core.runtime.jobs import CallTimedOut, EngineError, TaskFailed, WorkerLost
 from core.runtime.settings import Settings
 from core.runtime.worker import Outcome, execute
-from core.runtime.workers import EngineKind, Kind, Listener, Run, fail
+from core.runtime.workers import EngineKind, Kind, Listener, Run, Worker, fail
 from tests.core.runtime import engine_tasks as tasks
 from tests.core.runtime.engines import wait_until
 
@@ -161,6 +161,36 @@ def test_job_that_had_begun_is_not_run_again(engine: Engine) -> None:
     assert failed.state == "failed" and failed.error is not None and "ended unexpectedly" in failed.error
     with pytest.raises(WorkerLost):
         engine.result(job_id)
+
+
+def test_as_many_job_workers_are_asked_for_as_there_are_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by who submits the next job on hearing of the end of one, whose worker is not free yet."""
+    workers = ScriptedWorkers(["answer"] * 3 + ["hang"] * 2)
+    engine = Engine(workers, Settings(home=tmp_path, job_workers=2))
+    asked: list[Kind] = []
+    release = engine._release
+
+    def slow_release(worker: Worker) -> None:
+        time.sleep(0.2)
+        release(worker)
+
+    monkeypatch.setattr(workers, "grow", lambda kind: asked.append(kind) or True)
+    monkeypatch.setattr(engine, "_release", slow_release)
+    try:
+        workers.come("a", "call")
+        job_id = engine.submit(tasks.add, 0, 2, owner="ada", title="Adding")
+        assert asked == ["job"]
+        workers.come("b", "job")
+        for number in range(1, 3):
+            assert engine.wait(job_id, PATIENCE_S).state == "done"
+            job_id = engine.submit(tasks.add, number, 2, owner="ada", title="Adding")
+        assert engine.wait(job_id, PATIENCE_S).state == "done" and asked == ["job"]
+        for _ in range(3):
+            engine.submit(tasks.sleep, 60.0, owner="ada", title="Sleeping")
+        assert wait_until(lambda: engine.describe().jobs_running == 1, PATIENCE_S)
+        assert asked == ["job"] * 2
+    finally:
+        engine.close()
 
 
 @pytest.mark.parametrize("engine", [["hang"]], indirect=True)

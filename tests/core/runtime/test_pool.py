@@ -207,6 +207,19 @@ def test_idle_job_worker_is_let_go_and_a_busy_one_is_not(tmp_path: object) -> No
     assert pool.free("job") is None
 
 
+def test_job_goes_to_the_worker_that_has_run_one(tmp_path: object) -> None:
+    workers = RecordedWorkers()
+    pool = make(workers, tmp_path, job_workers=2)
+    pool.add("1", "call-0", CALL)
+    pool.add("3", "job-2", JOB)
+    pool.release(give(pool.free("job"), "job"))
+    pool.add("2", "job-1", JOB)  # asked for earlier, and come later
+    used = give(pool.free("job"), "job")
+    assert used.id == "3"
+    pool.tidy({}, used.idle_since_s + 61)
+    assert workers.news() == [("retire", "2")]
+
+
 def test_job_worker_too_many_is_no_further_place_and_is_let_go(tmp_path: object) -> None:
     """One that was given up because it took too long comes all the same, beside the one asked for in its place."""
     workers = RecordedWorkers()
