@@ -14,6 +14,7 @@ Imports Keras and TensorFlow.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -38,6 +39,15 @@ def several_devices(devices: Sequence[str] | None = None) -> Any:
     """The strategy for these devices, or for all GPUs of this machine; the plain one where there is but one."""
     names = [gpu.name for gpu in tf.config.list_logical_devices("GPU")] if devices is None else list(devices)
     return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+def forget_kernels() -> None:
+    """Let TensorFlow drop the kernels that it keeps for the operations of a training that has ended.
+
+    It keeps one for every operation it has met, and those that make a variable bear the variable's name: each
+    training would leave its own. Kernels that are needed again are made again.
+    """
+    importlib.import_module("tensorflow.python.eager.context").context().clear_kernel_cache()
 
 
 class BatchLoop:

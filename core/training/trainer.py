@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from core.runtime.report import Report
 from core.training.datasets import ImageDataset
 from core.training.evaluation import evaluate_classifier
-from core.training.loop import BatchLoop, Evaluator, mean_cost, several_devices
+from core.training.loop import BatchLoop, Evaluator, forget_kernels, mean_cost, several_devices
 from core.training.networks import build_classifier
 from core.training.run_store import (
     LAST,
@@ -93,6 +93,7 @@ def train(
             write_record(folder, dataclasses.replace(kept, finished=True, failure=str(error)))
         raise
     finally:
+        forget_kernels()
         release(folder)
         if not any(folder.iterdir()):  # it has not begun: the network does not fit the pictures
             folder.rmdir()

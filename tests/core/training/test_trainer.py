@@ -1,5 +1,6 @@
 """The trainer: it learns, reports, is reproducible, goes on from its last epoch, and says when it cannot."""
 
+import contextlib
 import dataclasses
 import gc
 import io
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from core.runtime.report import JobCancelled, Progress, Report
-from core.training import run_store, tasks
+from core.training import run_store, tasks, trainer
 from core.training.datasets import DatasetError, ImageDataset, digits, drawn_shapes, open_dataset
 from core.training.networks import NetworkError, build_classifier
 from core.training.runs import NETWORKS, TrainingError, TrainingRun, TrainingSettings
@@ -72,6 +73,28 @@ def test_nothing_of_a_training_stays_when_it_has_ended(few_digits: ImageDataset,
     kept |= {"Functional", "Variable", "ResourceVariable", "Adam", "BatchLoop", "Evaluator", "ndarray"}
     assert not kept & set(more), more.most_common(20)
     assert more.total() < 300, more.most_common(20)
+
+
+@pytest.mark.parametrize("rate", [0.002, 1e4], ids=["to its end", "until it fails"])
+def test_no_kernel_of_a_training_stays(
+    rate: float, few_digits: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end drops the kernels that TensorFlow keeps, and what was built before it works on."""
+    dropped: list[bool] = []
+    forget = trainer.forget_kernels
+
+    def noted() -> None:
+        dropped.append(run_store.is_alive(tmp_path / "run"))
+        forget()
+
+    monkeypatch.setattr(trainer, "forget_kernels", noted)
+    model = build_classifier("lenet5", (32, 32, 1), 10)
+    answer = keras.ops.convert_to_numpy(model(few_digits.images[:2].astype(np.float32)))
+    with contextlib.nullcontext() if rate < 1 else pytest.raises(TrainingError, match="grew beyond all bounds"):
+        train(few_digits, dataclasses.replace(FEW, epochs=1, learning_rate=rate, optimizer="sgd"), tmp_path / "run")
+    assert dropped == [True]
+    again = keras.ops.convert_to_numpy(model(few_digits.images[:2].astype(np.float32)))
+    np.testing.assert_array_equal(again, answer)
 
 
 def test_the_same_seed_gives_the_same_run(run: TrainingRun, few_digits: ImageDataset, tmp_path: Path) -> None:
