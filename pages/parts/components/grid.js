@@ -5,6 +5,47 @@
 
 function same(a, b) { return a && b && a[0] === b[0] && a[1] === b[1]; }
 
+// A cell holds a field only while it is edited: forty-nine fields cost the browser more to draw than the photograph
+// beside them.
+function open_field(table, cell) {
+  const row = Number(cell.dataset.row);
+  const column = Number(cell.dataset.column);
+  const shown = () => table._data?.texts[row]?.[column] ?? "";
+  const field = document.createElement("input");
+  field.type = "text";
+  field.inputMode = "decimal";
+  field.spellcheck = false;
+  field.value = shown();
+  field.dataset.sent = "";
+  field.setAttribute("aria-label", `${table._data.label}, row ${row}, column ${column}`);
+  const send = () => {
+    if (field.value.trim() === shown() || field.dataset.sent === field.value) return;
+    field.dataset.sent = field.value;
+    table._edit(row, column, field.value);
+    // What is no number is refused: the page says so, and the cell shows its number again.
+    if (field.value.trim() === "" || !Number.isFinite(Number(field.value.replace(",", ".")))) field.value = shown();
+  };
+  field.onblur = () => {
+    send();
+    const left = field.value;
+    // Not before the focus has arrived at the next cell.
+    setTimeout(() => { field.remove(); cell.textContent = left; cell.tabIndex = 0; }, 0);
+  };
+  field.onkeydown = (event) => {
+    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], Enter: [1, 0] };
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const lines = table.rows.length;
+    const next = table.rows[(row + move[0] + lines) % lines]?.cells[column];
+    if (next && next !== cell) next.focus(); else send();
+  };
+  cell.tabIndex = -1; // or the way back by Tab would end here
+  cell.replaceChildren(field);
+  field.focus();
+  field.select();
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const table = parentElement.querySelector("table");
@@ -33,14 +74,7 @@ export default function (component) {
         cell.setAttribute("role", "gridcell");
         cell.dataset.row = row;
         cell.dataset.column = column;
-        if (data.mode === "edit") {
-          const field = document.createElement("input");
-          field.type = "text";
-          field.inputMode = "decimal";
-          field.spellcheck = false;
-          field.setAttribute("aria-label", `${data.label}, row ${row}, column ${column}`);
-          cell.appendChild(field);
-        }
+        if (data.mode === "edit") cell.tabIndex = 0;
         line.appendChild(cell);
       }
       body.appendChild(line);
@@ -60,33 +94,28 @@ export default function (component) {
     cell.classList.toggle("marked", marked.has(key(row, column)));
     cell.classList.toggle("source", sources.has(key(row, column)));
     cell.classList.toggle("faded", faded.has(key(row, column)));
+    cell.title = `row ${row}, column ${column}: ${text}`;
     const field = cell.querySelector("input");
-    if (field) {
-      // What the person is typing is not overwritten by an answer that comes late.
-      const root = field.getRootNode();
-      if (root.activeElement !== field || field.dataset.sent === field.value) field.value = text;
-      const send = () => {
-        if (field.value.trim() === data.texts[row][column] || field.dataset.sent === field.value) return;
-        field.dataset.sent = field.value;
-        setTriggerValue("edit", { row, column, text: field.value.slice(0, 24) });
-        // What is no number is refused: the page says so, and the cell shows its number again.
-        if (field.value.trim() === "" || !Number.isFinite(Number(field.value.replace(",", ".")))) field.value = text;
-      };
-      field.onfocus = () => { field.dataset.sent = ""; field.select(); };
-      field.onblur = send;
-      field.onkeydown = (event) => {
-        const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], Enter: [1, 0] };
-        const move = moves[event.key];
-        if (!move) return;
-        event.preventDefault();
-        const next = cells[key((row + move[0] + rows) % rows, column)]?.querySelector("input");
-        if (next && next !== field) next.focus(); else send();
-      };
-    } else {
+    if (!field) {
       cell.textContent = text;
-      cell.title = `row ${row}, column ${column}: ${text}`;
+    } else if (field.dataset.sent === field.value) {
+      // What the person is typing is not overwritten by an answer that comes late.
+      field.value = text;
     }
   });
+
+  if (data.mode === "edit") {
+    table._data = data;
+    table._edit = (row, column, text) => setTriggerValue("edit", { row, column, text: text.slice(0, 24) });
+    if (!table._listens) {
+      table._listens = true;
+      table.addEventListener("focusin", (event) => {
+        if (table._data && event.target.tagName === "TD") open_field(table, event.target);
+      });
+    }
+  } else {
+    table._data = null;
+  }
 
   const pick = (row, column) => setTriggerValue("pick", { row, column });
   if (data.mode === "pick") {
