@@ -19,8 +19,12 @@ st.logo(
     size="large",
     icon_image=str(PROJECT_FOLDER / "assets" / "logo.svg"),
 )
-# A long formula scrolls on a phone instead of being cut off.
-st.html("<style>.katex-display { overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0; }</style>")
+# A long formula scrolls on a phone instead of being cut off. The sidebar is a layer of its own: the browser would
+# otherwise sort its links, each clipped, into the page's layers again whenever a picture changes.
+st.html(
+    "<style>.katex-display { overflow-x: auto; overflow-y: hidden; padding: 0.2rem 0; }"
+    "[data-testid=stSidebarContent] { will-change: transform; }</style>"
+)
 current_page = st.navigation(navigation_by_chapter(), position="sidebar", expanded=True)
 with st.sidebar:
     device_chip()

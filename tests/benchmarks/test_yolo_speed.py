@@ -6,10 +6,12 @@ Ratios of times that are taken in turn in one run, so that a slow minute of the 
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -34,47 +36,80 @@ FIRST_ANSWER_MS = 180_000
 PHOTOGRAPHS = ("astronaut", "chelsea", "motorcycle")
 
 
+@dataclass(frozen=True)
+class Photograph:
+    """A file to upload, and what the network says of it."""
+
+    path: Path
+    answer: NetworkAnswer
+
+
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("picture") / "megapixel.png"
-    cv2.imwrite(str(path), cv2.cvtColor(megapixel("motorcycle"), cv2.COLOR_RGB2BGR))
-    return path
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
+    """One photograph with another grain each time: a slider moved back on the next shows what was not shown before."""
+    folder = tmp_path_factory.mktemp("photographs")
+    original = megapixel("motorcycle").astype(np.int16)
+    found = []
+    for index in range(-(-(ROUNDS + SKIPPED) // STEPS)):
+        grain = np.random.default_rng(index).integers(-2, 3, original.shape)
+        pixels = np.clip(original + grain, 0, 255).astype(np.uint8)
+        path = folder / f"photograph_{index}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        found.append(Photograph(path, run_network(pixels)))
+    return found
 
 
-def lively_confidence(answer: NetworkAnswer) -> tuple[float, int]:
-    """A confidence from which each of the slider's next steps, at most four, leaves fewer boxes than the one before."""
-    for steps in range(STEPS, 0, -1):
-        for start in range(60, 1, -1):
-            counts = [len(select(answer, (start + step) / 100).candidates.scores) for step in range(steps + 1)]
-            if len(set(counts)) == len(counts):
-                return start / 100, steps
+@pytest.fixture(scope="module")
+def picture(photographs: list[Photograph]) -> Path:
+    return photographs[0].path
+
+
+def lively_confidence(answers: Sequence[NetworkAnswer]) -> float:
+    """The highest confidence from which each of the slider's next steps leaves fewer boxes, on every photograph."""
+    for start in range(60, 0, -1):
+        counts = [
+            [len(select(answer, (start + step) / 100).candidates.scores) for step in range(STEPS + 1)]
+            for answer in answers
+        ]
+        if all(len(set(line)) == len(line) for line in counts):
+            return start / 100
     raise AssertionError("the network finds too few boxes on this picture to measure a slider with")
 
 
-def open_both(browser: Browser, server: Server, bare: Server, picture: Path) -> tuple[Page, Page, int]:
-    confidence, steps = lively_confidence(run_network(megapixel("motorcycle")))
+def open_both(browser: Browser, server: Server, bare: Server, confidence: float) -> tuple[Page, Page]:
     ours = browser.new_page(viewport={"width": 1366, "height": 768})
     ours.goto(
         f"{server.address}/yolo_detection?image=Your+own+picture…&yolo_layers=Before+NMS&yolo_confidence={confidence}"
     )
-    ours.locator("input[type=file]").set_input_files(str(picture), timeout=FIRST_ANSWER_MS)
-    expect(ours.locator("img[alt^='megapixel with']")).to_be_visible(timeout=FIRST_ANSWER_MS)
     wait_until_idle(ours)
     peer = browser.new_page(viewport={"width": 1366, "height": 768})
     peer.goto(bare.address)
     wait_until_idle(peer)
-    return ours, peer, steps
+    return ours, peer
+
+
+def upload(ours: Page, photograph: Photograph) -> None:
+    ours.locator("input[type=file]").set_input_files(str(photograph.path), timeout=FIRST_ANSWER_MS)
+    shown = ours.locator(f"img[alt^='{photograph.path.stem} with']")
+    expect(shown).to_be_visible(timeout=FIRST_ANSWER_MS)
+    wait_until_idle(ours)
 
 
 @pytest.mark.browser
-def test_slider_to_new_boxes(browser: Browser, server: Server, bare_server: Server, picture: Path) -> None:
-    ours, peer, steps = open_both(browser, server, bare_server, picture)
+def test_slider_to_new_boxes(
+    browser: Browser, server: Server, bare_server: Server, photographs: list[Photograph]
+) -> None:
+    ours, peer = open_both(
+        browser, server, bare_server, lively_confidence([photograph.answer for photograph in photographs])
+    )
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(ROUNDS + SKIPPED):
-        key = "ArrowRight" if turn % (2 * steps) < steps else "ArrowLeft"
+        if turn % STEPS == 0:
+            upload(ours, photographs[turn // STEPS])
+        key = "ArrowLeft" if turn // STEPS % 2 else "ArrowRight"
         pair = (
             slider_to_picture_ms(ours, ".st-key-yolo_picture", "Confidence", key),
-            slider_to_picture_ms(peer, "[data-testid=stMain]", "Shift", key),
+            slider_to_picture_ms(peer, "[data-testid=stMain]", "Shift", "ArrowRight"),
         )
         if turn >= SKIPPED:
             times[0].append(pair[0])

@@ -75,14 +75,22 @@ def test_a_click_on_a_photograph_and_the_arrow_keys_move_the_window(tab: Page, s
 
 def test_the_filter_can_be_typed_into_its_grid(tab: Page, server: Server) -> None:
     open_page(tab, server, NOTES)
-    cell = tab.locator(".st-key-kernel_grid td[data-row='0'][data-column='0'] input")
+    cells = tab.locator(".st-key-kernel_grid td")
+    cells.first.click()
+    cell = cells.first.locator("input")
     cell.fill("4")
     cell.press("Tab")
+    # The field goes along with the focus, forwards and back.
+    expect(cells.nth(1).locator("input")).to_be_focused()
+    expect(tab.locator(".st-key-kernel_grid input")).to_have_count(1)
     expect(tab.locator(".st-key-output_grid td[data-row='0'][data-column='0']")).to_have_text("30")
     wait_until_idle(tab)
     assert "kernel=4" in tab.url
+    cells.nth(1).locator("input").press("Shift+Tab")
+    expect(cell).to_be_focused()
     cell.fill("four")
-    cell.press("Tab")
+    cell.press("ArrowDown")
+    expect(cells.nth(3).locator("input")).to_be_focused()
     expect(tab.get_by_text("is not a number the filter can hold")).to_be_visible()
     wait_until_idle(tab)
     assert grid(tab, "kernel_grid")[0][0] == "4"
