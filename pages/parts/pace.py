@@ -3,6 +3,8 @@
 The browser draws what it is sent in batches, and controls, formulas, tables and code take it longer than a picture.
 Sent in one go they hold the picture back (measured: twice the time from slider to picture); sent a moment later they
 do not. While a slider is dragged the pause is where the next run takes over, so only the picture follows the hand.
+Streamlit alone would not let it: it interrupts a fragment for a run of the whole page, never for the fragment's own
+next one (`ScriptRequests.on_scriptrunner_yield`).
 
 A page may go further and draw the picture before its own controls, where it knows that nothing but a slider has moved
 since the last run: `remember` keeps what the picture was made of, `unless_more_moved` gives it back.
@@ -14,6 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.exceptions import RerunException, StopException
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 PAUSE_S = 0.15
 LOOK_EVERY_S = 0.01
@@ -43,8 +48,26 @@ def picture_first(shown: str, *, key: str) -> None:
     end = time.monotonic() + (0.0 if first else PAUSE_S)
     while time.monotonic() < end:
         time.sleep(LOOK_EVERY_S)
-        # A look into the state is where Streamlit lets a newer run of the page take over.
+        # A look into the state is where Streamlit lets a newer run of the whole page take over.
         _ = name in st.session_state
+        _give_way_to_this_fragment()
+
+
+def _give_way_to_this_fragment() -> None:
+    """End this run of a fragment where its next one waits already, as Streamlit does for a run of the whole page."""
+    context = get_script_run_ctx(suppress_warning=True)
+    fragment = ThreadState.get().fragment_id if context is not None else None
+    if context is None or fragment is None or context.script_requests is None:
+        return
+    requests = context.script_requests
+    # Another fragment's run leaves this one to its end: nobody else would draw the rest.
+    waiting = requests._state is ScriptRequestType.RERUN and fragment in requests._rerun_data.fragment_id_queue
+    if not waiting:
+        return
+    request = requests.on_scriptrunner_ready()
+    if request.type is ScriptRequestType.RERUN:
+        raise RerunException(request.rerun_data)
+    raise StopException
 
 
 def remember(value: Any, sliders: Collection[str], *, key: str) -> None:

@@ -128,6 +128,22 @@ def test_a_sliders_run_sends_the_picture_first(tab: Page, server: Server) -> Non
     assert run[0].endswith("output_picture"), run
 
 
+def test_while_a_slider_is_dragged_only_the_picture_follows(tab: Page, server: Server) -> None:
+    sent = elements_sent(tab)
+    open_page(tab, server, "/convolution_playground?filter=Gaussian+blur&size=7")
+    sent.clear()
+    slider = tab.get_by_role("slider", name="Sigma (px)")
+    slider.focus()
+    for _ in range(12):
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_timeout(60)
+    expect(slider).to_have_attribute("value", "2.2")
+    wait_until_idle(tab)
+    pictures = [run for run in sent if any(kind.endswith("output_picture") for kind in run)]
+    assert [run for run in pictures if "slider" not in run], sent
+    assert "slider" in pictures[-1] and "markdown" in pictures[-1], sent
+
+
 def test_a_filter_that_became_too_large_can_be_made_smaller_again(tab: Page, server: Server) -> None:
     open_page(tab, server, NOTES.replace("Vertical+edges", "Box+blur") + "&size=7")
     expect(tab.get_by_text("The filter covers 7 x 7 pixels")).to_be_visible()

@@ -58,6 +58,10 @@ def niceness() -> int:
     return os.nice(0)
 
 
+def runs_only_on_free_cores() -> bool:
+    return os.sched_getscheduler(0) == os.SCHED_IDLE
+
+
 def has_tensorflow() -> bool:
     return "tensorflow" in sys.modules
 

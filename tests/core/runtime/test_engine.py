@@ -285,6 +285,14 @@ def test_jobs_have_lower_priority_than_calls(processes: Engine) -> None:
     assert processes.call(tasks.niceness) == os.nice(0)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class of threads for free cores only")
+def test_jobs_run_on_cores_that_nobody_else_wants(processes: Engine) -> None:
+    job_id = processes.submit(tasks.runs_only_on_free_cores, owner="ada", title="Scheduling")
+    processes.wait(job_id, 30)
+    assert processes.result(job_id) is True
+    assert processes.call(tasks.runs_only_on_free_cores) is False
+
+
 # Workers that die
 
 
