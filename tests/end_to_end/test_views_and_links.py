@@ -72,6 +72,7 @@ def test_a_number_typed_into_a_slice_changes_the_map(server: Server, tab: Page, 
     opened(tab, server, "convolution_playground?view=Volumes&vrow=100&vcol=200")
     before = tab.get_by_text("Σ of the three").inner_text()
     cell = tab.get_by_label("Green slice of the filter, 3 by 3, row 1, column 1")
+    cell.click()  # opens the cell's field
     cell.fill("5")
     cell.press("Tab")
     expect(tab.get_by_text("Σ of the three")).not_to_have_text(before, timeout=60_000)

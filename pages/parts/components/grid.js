@@ -29,7 +29,11 @@ function open_field(table, cell) {
     send();
     const left = field.value;
     // Not before the focus has arrived at the next cell.
-    setTimeout(() => { field.remove(); cell.textContent = left; cell.tabIndex = 0; }, 0);
+    setTimeout(() => {
+      cell.textContent = left;
+      cell.tabIndex = 0;
+      cell.setAttribute("aria-label", `${field.getAttribute("aria-label")}: ${left}`);
+    }, 0);
   };
   field.onkeydown = (event) => {
     const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], Enter: [1, 0] };
@@ -41,6 +45,7 @@ function open_field(table, cell) {
     if (next && next !== cell) next.focus(); else send();
   };
   cell.tabIndex = -1; // or the way back by Tab would end here
+  cell.removeAttribute("aria-label"); // the field has it
   cell.replaceChildren(field);
   field.focus();
   field.select();
@@ -98,6 +103,9 @@ export default function (component) {
     const field = cell.querySelector("input");
     if (!field) {
       cell.textContent = text;
+      if (data.mode === "edit") {
+        cell.setAttribute("aria-label", `${data.label}, row ${row}, column ${column}: ${text}`);
+      }
     } else if (field.dataset.sent === field.value) {
       // What the person is typing is not overwritten by an answer that comes late.
       field.value = text;
